@@ -9,6 +9,9 @@ Ctrl-C or a power cut, the same command goes on where it was, to the same bits, 
 finished seeds are not trained again. Times are those of the processor (all threads) and
 of the clock, per epoch; only the former say something on a busy machine.
 
+``python benchmarks/cifar10_fast.py peers`` times the recipe's step beside PyTorch's
+under its autocast.
+
 ``--precision`` is that of products, bfloat16 unless float32 is asked for; the plan of a
 model says which these are.
 
@@ -21,13 +24,16 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pellucid as pl
 from pellucid import recipes
+from pellucid.benchmark.case import Case
+from pellucid.benchmark.inputs import load_batches
 from pellucid.machine import describe_machine
 from pellucid.model.fit import FitRequest, fit
 from pellucid.objectives import select_metrics
@@ -196,6 +202,81 @@ def final(options: argparse.Namespace) -> None:
     print(json.dumps({"mean_test_accuracy": document["mean_test_accuracy"]}))
 
 
+def peers(options: argparse.Namespace) -> None:
+    """Time the recipe's step and PyTorch's, in turn; augmentation is in neither."""
+    import torch
+
+    from pellucid.benchmark.contenders.torch import build_module
+
+    recipe = _recipe(options)
+    model = build_model(recipe)
+    with tempfile.TemporaryDirectory() as files:
+        case = Case(
+            name=recipe.network,
+            network=model.network,
+            batch_size=recipe.batch_size,
+            batches=1,
+            files=files,
+        )
+        ((images, labels),) = load_batches(case)
+        calls: dict[str, Callable[[], Any]] = {
+            f"pellucid, {options.precision}": lambda: model.train_step(images, labels)
+        }
+        for last in (False, True):
+            layout = torch.channels_last if last else torch.contiguous_format
+            net = build_module(case, layout).train()
+            name = "PyTorch, autocast" + ", channels last" * last
+            calls[name] = _torch_step(net, recipe, (images, labels, layout))
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for number in range(options.rounds + 1):
+        for name, call in calls.items():
+            begin = time.process_time()
+            call()
+            if number:  # the first one compiles
+                times[name].append(time.process_time() - begin)
+    least = {name: min(row) for name, row in times.items()}
+    epoch = {name: t * 50_000 / recipe.batch_size for name, t in least.items()}
+    for name, seconds in epoch.items():
+        print(f"{name:<36} {least[name]:7.2f} s a step, {seconds:7.1f} s an epoch")
+    found = {**_surroundings(recipe), "step_cpu_s": times, "epoch_cpu_s": epoch}
+    _write("cifar10-fast-peers.json", found)
+
+
+def _torch_step(net: Any, recipe: Recipe, batch: tuple[Any, ...]) -> Callable[[], None]:
+    """Return a step of the recipe in PyTorch, as its users write it."""
+    import torch
+
+    images, labels, layout = batch
+    x = torch.from_numpy(images.transpose(0, 3, 1, 2).copy())
+    x, y = x.to(memory_format=layout), torch.from_numpy(labels)
+    how, offsets, others = recipe.optimizer, [], []
+    for module in net.modules():
+        own = list(module.parameters(recurse=False))
+        is_norm = isinstance(module, torch.nn.BatchNorm2d)
+        if is_norm or (isinstance(module, torch.nn.Conv2d) and own[0].shape[1] == 3):
+            own[0].requires_grad = False  # scales, and what whitens
+        (offsets if is_norm else others).extend(p for p in own if p.requires_grad)
+    rate, decay = how["learning_rate"], how["weight_decay"]
+    optimizer = torch.optim.SGD(
+        [
+            {"params": others, "weight_decay": decay},
+            {"params": offsets, "lr": 64 * rate, "weight_decay": decay / 64},
+        ],
+        lr=rate,
+        momentum=how["momentum"],
+        nesterov=True,
+    )
+
+    def step() -> None:
+        optimizer.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = torch.nn.functional.cross_entropy(net(x), y, label_smoothing=0.2)
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
 def _surroundings(recipe: Recipe) -> dict[str, Any]:
     document = recipe.model_dump(mode="json", exclude_none=True)
     here = {"machine": describe_machine(), "versions": provenance("compiled")}
@@ -223,6 +304,9 @@ def main() -> None:
     trying.add_argument("--only", nargs="+", choices=list(VARIANTS), metavar="VARIANT")
     trying.add_argument("--runs", type=Path, help="a folder, to go on where it was")
     trying.set_defaults(run=search)
+    timing = modes.add_parser("peers", help="a step beside PyTorch's, processor time")
+    timing.add_argument("--rounds", type=int, default=5)
+    timing.set_defaults(run=peers)
     proving = modes.add_parser("final", help="five seeds on the test images")
     proving.add_argument("--seeds", type=int, default=len(SEEDS))
     proving.add_argument("--runs", type=Path, default=Path("runs/cifar10-fast"))

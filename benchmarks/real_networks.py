@@ -1,12 +1,14 @@
 """The zoo's real networks beside runtimes and PyTorch.
 
 Run: ``python benchmarks/real_networks.py NETWORK [--size 224] [--batch 1]
-[--threads 2] [--cpu] [--train] [--rounds 30] [--peers NAME,…] [--out FILE]``.
+[--threads 2] [--cpu] [--train [--bfloat16]] [--rounds 30] [--peers NAME,…]
+[--out FILE]``.
 Every contender runs in this process on the same images, a few calls in turn per round,
 forth in one round and back in the next. Prints the least and the median of each, and
 the ratio of the best peer's to ours. For figures worth keeping nothing else may run;
 where something does, the least times are the ones to compare, or the processor's time
-of one thread (``--threads 1 --cpu``), which leaves out what others ran.
+of one thread (``--threads 1 --cpu``), which leaves out what others ran. With
+``--bfloat16`` training steps multiply in bfloat16, PyTorch's under its autocast.
 """
 
 from __future__ import annotations
@@ -32,19 +34,26 @@ CALLS = 4
 
 
 def contenders(
-    case: Case, threads: int, *, train: bool
+    case: Case, threads: int, *, train: bool, bfloat16: bool = False
 ) -> dict[str, Callable[[], Call]]:
     """Return what makes each contender, by name."""
     if train:
         from pellucid.benchmark.contenders import torch
 
+        precision = "bfloat16" if bfloat16 else "float32"
         return {
-            "pellucid": lambda: pellucid.trainer(case, threads=threads),
-            "PyTorch": lambda: torch.trainer(case, threads=threads),
-            "PyTorch, channels last": lambda: torch.trainer(
-                case, threads=threads, channels_last=True
+            "pellucid": lambda: pellucid.trainer(
+                case, threads=threads, precision=precision
             ),
-        }
+            "PyTorch": lambda: torch.trainer(case, threads=threads, autocast=bfloat16),
+            "PyTorch, channels last": lambda: torch.trainer(
+                case, threads=threads, channels_last=True, autocast=bfloat16
+            ),
+        } | (
+            {"pellucid, float32": lambda: pellucid.trainer(case, threads=threads)}
+            if bfloat16
+            else {}
+        )
     made: dict[str, Callable[[], Call]] = {
         "pellucid": lambda: pellucid.predictor(case, threads=threads),
         "ONNX Runtime": lambda: onnxruntime.predictor(case, threads=threads),
@@ -84,6 +93,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--train", action="store_true")
+    parser.add_argument("--bfloat16", action="store_true")
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--peers", default="")
     parser.add_argument("--cpu", action="store_true")
@@ -99,7 +109,9 @@ def main() -> None:
             files=files,
         )
         wanted = given.peers.split(",") if given.peers else None
-        made = contenders(case, given.threads, train=given.train)
+        made = contenders(
+            case, given.threads, train=given.train, bfloat16=given.bfloat16
+        )
         calls: dict[str, Call] = {}
         for name, make in made.items():
             if wanted is None or name in wanted or name == "pellucid":
@@ -112,6 +124,7 @@ def main() -> None:
     least = {name: 1e3 * min(row) for name, row in found.items()}
     middle = {name: 1e3 * median(row) for name, row in found.items()}
     what = "training step" if given.train else "prediction"
+    what += ", bfloat16" * given.bfloat16
     print(
         f"{given.network}, {what}, {given.size}×{given.size}, batch {given.batch}, "
         f"{given.threads} thread(s), load {os.getloadavg()[0]:.1f}"
@@ -120,7 +133,7 @@ def main() -> None:
         print(
             f"  {name:<24} least {least[name]:9.3f} ms  median {middle[name]:9.3f} ms"
         )
-    peers = [name for name in least if name != "pellucid"]
+    peers = [name for name in least if not name.startswith("pellucid")]
     ratios = {}
     if peers:
         ratios = {

@@ -85,9 +85,11 @@ def score(
     return model.evaluate(held_out, **how.get("evaluate", {}))["accuracy"]
 
 
-def gain(found: dict[str, list[float]], name: str) -> dict[str, float]:
-    """Return the mean gain over nothing, seed by seed, and its interval's half."""
-    pairs = zip(found[name], found["nothing"], strict=True)
+def gain(
+    found: dict[str, list[float]], name: str, base: str = "nothing"
+) -> dict[str, float]:
+    """Return the mean gain over the base, seed by seed, and its interval's half."""
+    pairs = zip(found[name], found[base], strict=True)
     gains = [100 * (one - base) for one, base in pairs]
     half = _T * statistics.stdev(gains) / len(gains) ** 0.5
     return {"gain": round(statistics.mean(gains), 2), "half_interval": round(half, 2)}

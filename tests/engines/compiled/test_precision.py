@@ -122,6 +122,8 @@ def test_the_plan_says_where_and_float32_does_not_change():
 def test_an_engine_of_bfloat16_comes_back_from_a_pickle():
     engine = pickle.loads(pickle.dumps(engines.make("compiled", precision="bfloat16")))
     assert engine._options.precision == "bfloat16"
+    assert repr(engine).endswith("lanes, bfloat16>")
+    assert "float" not in repr(engines.make("compiled"))
 
 
 def test_other_precisions_are_refused():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from pellucid import engines
 from pellucid.benchmark.case import Case
@@ -11,10 +12,9 @@ from pellucid.benchmark.inputs import Array, load_batches
 
 
 def trainer(
-    case: Case, *, engine: str = "compiled", threads: int | None = None
+    case: Case, *, engine: str = "compiled", **options: Any
 ) -> Callable[[int], float]:
-    """Return `Model.train_step` over the case's batches."""
-    options = {} if threads is None else {"threads": threads}
+    """Return `Model.train_step` over the case's batches; options are the engine's."""
     model = build_model(case, engines.make(engine, **options))
     data = load_batches(case)
 

@@ -24,11 +24,12 @@ def trainer(
     channels_last: bool = False,
     fused: bool = False,
     compile: bool = False,
+    autocast: bool = False,
     threads: int | None = None,
 ) -> Callable[[int], float]:
-    """Return a training step: forward, backward, Adam."""
+    """Return a training step: forward, backward, Adam; autocast is to bfloat16."""
     layout = _set_up(channels_last, threads)
-    net = _build_module(case, layout).train()
+    net = build_module(case, layout).train()
     optimizer = torch.optim.Adam(net.parameters(), lr=LEARNING_RATE, fused=fused)
     run = torch.compile(net) if compile else net
     data = [
@@ -39,7 +40,8 @@ def trainer(
     def step(i: int) -> float:
         images, labels = data[i % len(data)]
         optimizer.zero_grad()
-        loss = nn.functional.cross_entropy(run(images), labels)
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            loss = nn.functional.cross_entropy(run(images), labels)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         return loss.item()
@@ -52,7 +54,7 @@ def predictor(
 ) -> Callable[[int], Array]:
     """Return the module's output for an array, as an array."""
     layout = _set_up(False, threads)
-    module = _build_module(case, layout).eval()
+    module = build_module(case, layout).eval()
     net = torch.compile(module) if compile else module
     data = [x.transpose(0, 3, 1, 2).copy() for x, _ in load_batches(case)]
 
@@ -74,7 +76,7 @@ def _to_tensor(array: Array) -> Tensor:
     return torch.from_numpy(array.transpose(0, 3, 1, 2).copy())
 
 
-def _build_module(case: Case, layout: torch.memory_format) -> nn.Module:
+def build_module(case: Case, layout: torch.memory_format) -> nn.Module:
     """Return the network as a module: nn.Sequential where it is a chain."""
     network = strip_softmax(case.network)
     native = build_model(case, engines.make("torch"), network).native

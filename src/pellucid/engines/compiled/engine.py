@@ -41,7 +41,7 @@ class CompiledEngine:
         weighted loss is divided by the number of examples, not by their weights' sum.
     precision : {"float32", "bfloat16"}
         How exact the operands are that the processor's tiles (AMX) multiply: as exact
-        as float32, or rounded to bfloat16, which is three to five times as fast. Sums,
+        as float32, or rounded to bfloat16, which takes a sixth of the products. Sums,
         weights, statistics, losses and the optimizer stay float32, and so do products
         that tiles do not make; the plan says of each which it is.
     world : World
@@ -136,9 +136,10 @@ class CompiledEngine:
         return reduce_engine("compiled", **self._asked, **options)
 
     def __repr__(self) -> str:
-        return (
-            f"<engine 'compiled': {self.threads} threads, {self._target.lanes} lanes>"
-        )
+        what = f"{self.threads} threads, {self._target.lanes} lanes"
+        if self._options.precision != "float32":
+            what += f", {self._options.precision}"
+        return f"<engine 'compiled': {what}>"
 
 
 def _checked(precision: Any, target: cpu.Target, *, amx: bool) -> Precision:
