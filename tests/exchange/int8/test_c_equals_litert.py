@@ -7,6 +7,7 @@ import pytest
 from networks import CASES
 
 import pellucid as pl
+from pellucid.engines.compiled.codegen.cpu import target
 from pellucid.exchange.codegen.c_int8 import write as c_int8
 
 pytestmark = pytest.mark.sweep(every=3)
@@ -73,16 +74,45 @@ def test_every_layer_gives_litert_s_numbers_and_is_clean(
         assert np.abs(real - model.predict(images)).max() <= STEPS * scales.one
 
 
+def depthwise() -> pl.Network:
+    """Channels of a whole tile and of a part of one, and rows shorter than a tile."""
+    layers = [
+        pl.Conv2D(40, kernel_size=(3, 2), padding="same", stride=2, activation="relu"),
+        pl.Conv2D(40, kernel_size=3, padding="same", groups=40, activation="relu"),
+        pl.Conv2D(20, kernel_size=1),
+        pl.Conv2D(20, kernel_size=(2, 3), stride=2, dilation=2, groups=20),
+    ]
+    return pl.Sequential(pl.Input(15, 13, 3), *layers, pl.Flatten(), pl.Dense(3))
+
+
+def runs_here(flags: str) -> bool:
+    """Return whether this processor has the instructions."""
+    return target().lanes >= {"avx512": 16, "avx2": 8}.get(flags, 4)
+
+
+# with and without VNNI, with AVX2, with SSE2, and without vectors
+FLAGS = {
+    "native": ["-O3", "-march=native"],
+    "avx512": ["-O1", "-march=x86-64-v4"],
+    "avx2": ["-O1", "-march=x86-64-v3"],
+    "sse2": ["-O1", "-march=x86-64"],
+    "plain": ["-O1", "-DPELLUCID_PLAIN"],
+}
+
+
 @pytest.mark.parametrize(
-    "flags", [["-O3", "-march=native"], ["-O1", "-DPELLUCID_PLAIN"]]
+    ("flags", "name"),
+    [
+        *((flags, "depthwise") for flags in FLAGS if runs_here(flags)),
+        *((flags, "resnet20") for flags in ("native", "sse2", "plain")),
+    ],
 )
-@pytest.mark.parametrize("name", ["lenet5", "resnet20"])
 def test_whole_networks_give_litert_s_numbers(
     name, flags, model_of, images_of, in_litert, in_c, quantized_of, whole_of
 ):
-    model = model_of(pl.zoo(name))
+    model = model_of(depthwise() if name == "depthwise" else pl.zoo(name))
     parts = in_litert, in_c, quantized_of, whole_of
-    _, theirs, ours = compared(model, images_of(model), *parts, *flags)
+    _, theirs, ours = compared(model, images_of(model), *parts, *FLAGS[flags])
     assert np.array_equal(ours, theirs)
 
 

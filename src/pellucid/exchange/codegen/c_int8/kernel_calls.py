@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pellucid.exchange.codegen.c_int8.kernels import GROUP, LANES
+from pellucid.exchange.codegen.c_int8.kernels import GROUP, LANES, SLACK
 from pellucid.exchange.codegen.kernel_calls import (
     MOST_AXES,
     Argument,
@@ -243,15 +243,26 @@ def _conv(context: OperatorContext) -> None:
     sizes = (w, c, oh, ow, oc, kh, kw, *strides, *dilations)
     ends = context.zero, context.low
     if groups == 1:
+        if kh == kw == 1 and strides == (1, 1):  # pixels are one row
+            sizes = (oh * ow, c, 1, oh * ow, oc, kh, kw, *strides, *dilations)
         dense = (kh, kw * c) if dilations[1] == 1 else (kh * kw, c)
         arrays = _pack_weights(context, weight, runs=dense)
         context.call("conv", place, *arrays, context.target, *sizes, _TWICE, *ends)
     else:
         more = _fold_bias(context, weight, zero=get_scales(x).zero_point)
+        is_depthwise = groups == c == oc
+        if is_depthwise:  # the last tile is read whole
+            weight = np.pad(weight.ravel(), (0, SLACK))
         arrays = _add_weights(context, weight, *more)
-        context.call(
-            "conv_grouped", place, *arrays, context.target, *sizes, *ends, groups
-        )
+        if is_depthwise:
+            sizes = (w, c, oh, ow, kh, kw, *strides, *dilations)
+            context.call(
+                "conv_depthwise", place, *arrays, context.target, *sizes, *ends
+            )
+        else:
+            context.call(
+                "conv_grouped", place, *arrays, context.target, *sizes, *ends, groups
+            )
     if scratch is not None:
         context.program.space.free(scratch)
 

@@ -46,9 +46,8 @@ def contents(model: Model, name: str, calibration: npt.ArrayLike) -> dict[str, b
     program = lower_graph(quantize(build_graph(file), calibrate(model, calibration)))
     body = [
         f'#include "{stem}.h"\n\n#include <string.h>',
-        kernels.HEAD if program.kernels & kernels.WITH_HEAD else "",
         *(text.format_constant(k, a) for k, a in program.arrays.items()),
-        *(code for key, code in kernels.KERNELS.items() if key in program.kernels),
+        *kernels.code_of(program.kernels),
         text.format_classes(file, prefix),
         _predict(prefix, program),
         _pixels(prefix, file, program),
