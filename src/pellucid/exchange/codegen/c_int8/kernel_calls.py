@@ -255,10 +255,8 @@ def _conv(context: OperatorContext) -> None:
             weight = np.pad(weight.ravel(), (0, SLACK))
         arrays = _add_weights(context, weight, *more)
         if is_depthwise:
-            sizes = (w, c, oh, ow, kh, kw, *strides, *dilations)
-            context.call(
-                "conv_depthwise", place, *arrays, context.target, *sizes, *ends
-            )
+            own = (w, c, oh, ow, kh, kw, *strides, *dilations)
+            context.call("conv_depthwise", place, *arrays, context.target, *own, *ends)
         else:
             context.call(
                 "conv_grouped", place, *arrays, context.target, *sizes, *ends, groups
