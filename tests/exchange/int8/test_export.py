@@ -132,7 +132,8 @@ def test_export_refuses_int8_of_a_format_without_it(
     monkeypatch.chdir(tmp_path)
     small_model.save("small.pellucid")
     assert called("export", "small.pellucid", "--to", "onnx", "--int8") == 2
-    assert "must be one with an int8 form (tflite, c); got" in capsys.readouterr().err
+    said = "must be one with an int8 form (tflite, c, native, wasm); got"
+    assert said in capsys.readouterr().err
 
 
 def test_export_refuses_to_calibrate_on_noise(

@@ -14,7 +14,8 @@ from pellucid.cli import main
 from pellucid.exchange.native.run import runs_here
 from pellucid.exchange.native.targets import TARGETS
 
-HERE = [name for name in ("x86-64-v2", "x86-64-v4") if runs_here(TARGETS[name])]
+LEVELS = ("x86-64-v2", "x86-64-v4-vnni", "x86-64")
+HERE = [name for name in LEVELS if runs_here(TARGETS[name])]
 EMULATED = ("aarch64", "riscv64", "thumbv7em")
 
 
@@ -71,6 +72,7 @@ def test_every_processor_gives_the_same_bits(
         pytest.skip("no emulator or linker")
     assert report.difference == 0
     assert report.format == "native_int8"
+    assert (b"m_int8_vnni_predict" in path.read_bytes()) == (target == "x86-64")
 
 
 @pytest.mark.skipif(not shutil.which("wasm-ld"), reason="needs lld")

@@ -12,9 +12,14 @@ import llvmlite.binding as llvm
 
 from pellucid.exchange.native.targets import NativeTarget
 
-#: bits of ``__cpu_model.__cpu_features[0]`` that a level needs beyond the one before:
-#: AVX2, FMA, BMI, BMI2; AVX512F, VL, BW, DQ, CD (GCC, cpuinfo.h)
-_NEEDS = {"x86-64-v3": (10, 14, 16, 17), "x86-64-v4": (15, 20, 21, 22, 23)}
+#: features that a level needs beyond the one before: AVX2, FMA, BMI, BMI2; AVX512F, VL,
+#: BW, DQ, CD; AVX512VNNI (GCC, cpuinfo.h). The first 32 are bits of
+#: ``__cpu_model.__cpu_features[0]``, the next of ``__cpu_features2[0]``
+_NEEDS = {
+    "x86-64-v3": (10, 14, 16, 17),
+    "x86-64-v4": (15, 20, 21, 22, 23),
+    "x86-64-v4-vnni": (34,),
+}
 
 _LEVEL = """
 target triple = "{triple}"
@@ -29,6 +34,7 @@ define internal i32 @level() {{
 {chosen}
 }}
 """
+_MORE = "@__cpu_features2 = external hidden global [1 x i32]\n"
 
 
 def level_prefix(prefix: str, level: str) -> str:
@@ -51,6 +57,7 @@ def dispatcher(
         Each function's parameters as types of LLVM.
     """
     text = _LEVEL.format(triple=target.triple, chosen=_choose(target.levels))
+    text += _MORE if "__cpu_features2" in text else ""
     for name, kinds in functions.items():
         text += _function(target.levels, prefix, name, kinds)
     machine = target.machine.open()
@@ -64,10 +71,21 @@ def _choose(levels: Sequence[str]) -> str:
     """Return code that ends with the number of the best level."""
     lines, mask, best = [], 0, "0"
     for i, level in enumerate(levels[1:], 1):
-        mask |= sum(1 << bit for bit in _NEEDS[level])
+        needs = _NEEDS[level]
+        mask |= sum(1 << bit for bit in needs if bit < 32)
+        more = sum(1 << bit - 32 for bit in needs if bit >= 32)
         lines += [
             f"  %and{i} = and i32 %has, {mask}",
-            f"  %is{i} = icmp eq i32 %and{i}, {mask}",
+            f"  %{'one' if more else 'is'}{i} = icmp eq i32 %and{i}, {mask}",
+        ]
+        if more:
+            lines += [
+                f"  %more{i} = load i32, ptr @__cpu_features2",
+                f"  %rest{i} = and i32 %more{i}, {more}",
+                f"  %two{i} = icmp eq i32 %rest{i}, {more}",
+                f"  %is{i} = and i1 %one{i}, %two{i}",
+            ]
+        lines += [
             f"  %best{i} = select i1 %is{i}, i32 {i}, i32 {best}",
         ]
         best = f"%best{i}"

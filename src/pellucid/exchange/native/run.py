@@ -71,7 +71,9 @@ def runs_here(target: NativeTarget) -> bool:
         return False
     if platform.machine() != target.triple.split("-")[0]:
         return False
-    return cpu.target().lanes >= target.lanes
+    here = cpu.target()
+    needs = target.features.split(",") if target.features else []
+    return here.lanes >= target.lanes and set(needs) <= set(here.features.split(","))
 
 
 def link(library: Path, target: NativeTarget) -> Path:

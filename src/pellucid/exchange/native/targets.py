@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pellucid.errors import ExchangeError
@@ -48,6 +48,12 @@ class NativeTarget:
     emulator: tuple[str, ...] = ()
     levels: tuple[str, ...] = ()
 
+    def for_integers(self) -> NativeTarget:
+        """Return the target with the level that integer networks gain from."""
+        if not self.levels:
+            return self
+        return replace(self, levels=(*self.levels, _VNNI))
+
     @property
     def machine(self) -> Machine:
         """What the compiled engine makes code for."""
@@ -69,6 +75,10 @@ class NativeTarget:
         )
 
 
+#: of what multiplies bytes by one instruction
+_VNNI = "x86-64-v4-vnni"
+
+
 def _x86(level: int, lanes: int, registers: int, with_: str) -> NativeTarget:
     return NativeTarget(
         name=f"x86-64-v{level}",
@@ -84,6 +94,7 @@ _ALL = (
     _x86(2, 4, 16, "SSE4.2"),
     _x86(3, 8, 16, "AVX2 and FMA"),
     _x86(4, 16, 32, "AVX-512"),
+    replace(_x86(4, 16, 32, "AVX-512 and VNNI"), name=_VNNI, features="+avx512vnni"),
     NativeTarget(
         name="x86-64",
         about="Linux on x86-64, the best of three levels chosen at run time",
@@ -176,29 +187,34 @@ _ALL = (
 TARGETS: dict[str, NativeTarget] = {target.name: target for target in _ALL}
 
 
-def find_target(name: str | None) -> NativeTarget:
+def find_target(name: str | None, *, is_integer: bool = False) -> NativeTarget:
     """Return the target of that name; this machine's where none is named.
+
+    ``is_integer`` says that the network computes in integers.
 
     Raises
     ------
     ExchangeError
         If there is no such target, or none for this machine.
     """
-    named = name if name is not None else _own()
+    named = name if name is not None else _own(is_integer=is_integer)
     if named not in TARGETS:
         got = "none, and none is this machine's" if name is None else repr(name)
         raise ExchangeError(
             f"export: target must be one of {', '.join(TARGETS)}; got {got}."
         )
-    return TARGETS[named]
+    found = TARGETS[named]
+    return found.for_integers() if is_integer else found
 
 
-def _own() -> str:
+def _own(*, is_integer: bool) -> str:
     """Return the name of this machine's target; empty where it has none."""
     from pellucid.engines.compiled.codegen import cpu
 
     here = cpu.target()
     if sys.platform.startswith("linux") and here.is_x86:
+        if is_integer and here.dot == "vnni":
+            return _VNNI
         return {4: "x86-64-v2", 8: "x86-64-v3", 16: "x86-64-v4"}[here.lanes]
     systems = {"linux": "", "darwin": "-macos", "win32": "-windows"}
     suffix = systems.get(sys.platform)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pellucid.engines.compiled.standalone import Build, build
+from pellucid.engines.integer_networks import find_integer_layer
 from pellucid.errors import ExchangeError
 from pellucid.exchange.native.archive import Member, write_archive
 from pellucid.exchange.native.dispatch import dispatcher, level_prefix
@@ -23,7 +24,8 @@ def contents(file: ModelFile, name: str, options: NativeOptions) -> dict[str, by
 
     The library is an object file where the name ends in ``.o`` or ``.obj``.
     """
-    target = find_target(options.target)
+    is_integer = find_integer_layer(file.network) is not None
+    target = find_target(options.target, is_integer=is_integer)
     training = training_of(file, options, "export: native")
     stem, prefix = name_of(name)
     is_object = Path(name).suffix.lower() in _OBJECTS
@@ -62,7 +64,8 @@ def _library(face: Interface, built: Mapping[str, Build]) -> bytes:
     for level, made in built.items():
         prefix, name = face.prefix, "pellucid.o"
         if target.levels:
-            prefix, name = level_prefix(prefix, level), f"{level}.o"
+            prefix = level_prefix(prefix, level)
+            name = f"{level.removeprefix('x86-64-')}.o"  # of 15 characters at most
         members.append(Member(name, made.code, _symbols(face, prefix)))
     if target.levels:
         code = dispatcher(target, face.prefix, face.functions)
