@@ -54,6 +54,9 @@ PARTS = 3
 UPPER, HALF = -(1 << 16), 1 << 15
 #: 32-bit words of a tile
 WORDS = 256
+#: by the number of parts: (part of the left, part of the right) that are multiplied, in
+#: an order in which one of both stays in its tile
+PAIRS = {1: ((0, 0),), 3: ((2, 0), (1, 0), (0, 0), (0, 2), (0, 1), (1, 1))}
 #: floats of a cache line
 _LINE = 16
 #: tiles that hold sums, of the eight there are
@@ -210,12 +213,6 @@ class Product:
     right_row: int = EDGE
     right_part: int = WORDS
 
-    @property
-    def pairs(self) -> list[tuple[int, list[int]]]:
-        """(part of the left, parts of the right) that meet, the smallest first."""
-        falling = range(self.parts - 1, -1, -1)
-        return [(n, list(range(self.parts - 1 - n, -1, -1))) for n in falling]
-
 
 @dataclass(frozen=True, slots=True)
 class Ahead:
@@ -300,25 +297,33 @@ def _multiply_block(
         else:
             _do(b, "tilezero", tile[cell])
     free = list(range(_SUMS + rows, 8))
-    pairs = spec.pairs
-    products = len(cells) * sum(len(others) for _, others in pairs)
+    pairs = PAIRS[spec.parts]
+    products = len(cells) * len(pairs)
     with b.loop(steps) as step:
         a, w = left + places[0](step), right + places[1](step)
+        held: dict[int | tuple[int, int], int] = {}
         turn, made = 0, 0
-        for part, others in pairs:
+        for part, other in pairs:
             for r in range(rows):
-                place = a + (part * spec.left_part + r * spec.left_block)
-                _do(b, "tileloadd64", _SUMS + r, place, 2 * spec.left_row)
-            for other in others:
-                for c in range(columns):
-                    held, turn = free[turn % len(free)], turn + 1
-                    place = w + (c * spec.right_column + other * spec.right_part)
-                    _do(b, "tileloadd64", held, place, 4 * spec.right_row)
-                    for r in range(rows):
-                        _do(b, "tdpbf16ps", tile[r, c], _SUMS + r, held)
-                        if ahead is not None:
-                            _ask(b, ahead, step, (made, products))
-                        made += 1
+                if held.get(r) != part:
+                    place = a + (part * spec.left_part + r * spec.left_block)
+                    _do(b, "tileloadd64", _SUMS + r, place, 2 * spec.left_row)
+                    held[r] = part
+            for c in range(columns):
+                # the right's stay for the next part of the left, if there is room
+                place = w + (c * spec.right_column + other * spec.right_part)
+                if columns <= len(free):
+                    number = free[c]
+                else:
+                    number, turn = free[turn % len(free)], turn + 1
+                if columns > len(free) or held.get((0, c)) != other:
+                    _do(b, "tileloadd64", number, place, 4 * spec.right_row)
+                    held[0, c] = other
+                for r in range(rows):
+                    _do(b, "tdpbf16ps", tile[r, c], _SUMS + r, number)
+                    if ahead is not None:
+                        _ask(b, ahead, step, (made, products))
+                    made += 1
     for cell in cells:
         _do(b, "tilestored64", tile[cell], at[cell], 4 * spec.sums_row)
 

@@ -59,6 +59,7 @@ from pellucid.engines.compiled.lowering.layers import (
     lower_amx,
     lower_joined,
     lower_packed,
+    lower_pixels,
     lower_tiny,
 )
 from pellucid.engines.compiled.lowering.layers.activation import (
@@ -185,6 +186,9 @@ def forward(
             low, node, fast, (BufferRef(x.buffer), bias, BufferRef(y.buffer)), what=what
         )
         return
+    if lower_pixels.pays(low, spec):
+        lower_pixels.forward(low, node, spec, (x, w, bias, y), what)
+        return
     if lower_amx.pays(low, spec):
         lower_amx.forward(low, node, spec, refs, what)
         return
@@ -245,7 +249,8 @@ def is_better_apart(low: LoweringContext, node: Node, function: Function) -> boo
     x, y = low.plain_map(node.inputs[0]), low.plain_map(node.name)
     spec = describe(layer, x, y)
     is_winograd = low.options.winograd and winograd_fits(spec)
-    is_elsewhere = is_winograd or lower_amx.pays(low, spec)
+    is_amx = lower_amx.pays(low, spec) or lower_pixels.pays(low, spec)
+    is_elsewhere = is_winograd or is_amx
     return not is_elsewhere and lower_packed.pays(spec, low.target)
 
 
@@ -415,6 +420,9 @@ def _pull_weight(
         )
         return
     kernel, why = conv_grad_weight, "register tiles"
+    if lower_pixels.pays(low, spec):
+        lower_pixels.weight_grad(low, node, spec, (x.buffer, grad.buffer))
+        return
     if conv_weight_grad_blocks.blocks_fit(spec, low.target.lanes):
         lower_joined.weight_grad_blocks(low, node, spec, (x.buffer, grad.buffer))
         return
@@ -510,6 +518,9 @@ def _pull_pointwise(
     if spec.kernel != (1, 1) or spec.stride != (1, 1) or spec.top_left != (0, 0):
         return False
     mirror = Conv(grad.map, to.map, (1, 1), has_bias=False, accumulate=spec.accumulate)
+    if lower_pixels.pays(low, mirror):
+        lower_pixels.forward(low, node, mirror, (grad, w, w, to), "", role="back")
+        return True
     if lower_amx.pays(low, mirror):
         refs = BufferRef(grad.buffer), w, w, BufferRef(to.buffer)
         lower_amx.forward(low, node, mirror, refs, "", role="back")

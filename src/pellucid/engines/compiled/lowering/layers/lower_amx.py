@@ -64,7 +64,7 @@ def forward(
         pointwise_amx.pointwise_amx,
         spec,
         x,
-        _right(low, node, spec, w, role),
+        cut_weights(low, node, spec, w, role),
         w,
         bias,
         y,
@@ -92,7 +92,7 @@ def one_image(
     spec = ConvAmx(conv, low.amx_parts, is_mirrored=role == "back")
     parts = BufferRef(low.workspace(spec.left_size, is_local=True))
     sums = BufferRef(low.workspace(spec.sums_size))
-    right = _right(low, node, spec, w, role)
+    right = cut_weights(low, node, spec, w, role)
     for kernel, refs, many in (
         (conv_amx.conv_amx_cut, (x, parts), spec.rows),
         (conv_amx.conv_amx, (parts, right, x, w, bias, y, sums), spec.parts),
@@ -145,7 +145,7 @@ def weight_grad(
     )
 
 
-def _right(
+def cut_weights(
     low: LoweringContext, node: Node, spec: ConvAmx, weight: BufferRef, role: str
 ) -> BufferRef:
     """Return where the weights' parts are; they are cut after every change."""
