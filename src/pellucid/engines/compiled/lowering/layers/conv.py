@@ -57,6 +57,7 @@ from pellucid.engines.compiled.kernels.winograd.winograd_weight import (
 from pellucid.engines.compiled.lowering.context import LoweringContext
 from pellucid.engines.compiled.lowering.layers import (
     lower_amx,
+    lower_images,
     lower_joined,
     lower_packed,
     lower_pixels,
@@ -135,7 +136,8 @@ def lower(low: LoweringContext, node: Node) -> None:
     y = low.output(low.end_of(node))
     spec = replace(describe(layer, x.map, y.map), has_bias=low.has_bias(node))
     forward(low, node, replace(spec, function=function), (x, y))
-    halo = NO_HALO if lower_tiny.pays(low, spec) else gradient_halo(spec)
+    is_within = lower_tiny.pays(low, spec) or lower_images.pays(low, spec)
+    halo = NO_HALO if is_within else gradient_halo(spec)
     low.want_grad_halo(node.name, halo)
     name = after.name if after else node.name
 
@@ -172,6 +174,9 @@ def forward(
     refs = BufferRef(x.buffer), w, bias, BufferRef(y.buffer)
     if lower_amx.rounds(low.options, spec):
         lower_amx.forward(low, node, spec, refs, what)
+        return
+    if lower_images.pays(low, spec):
+        lower_images.forward(low, node, spec, (x, w, bias, y), what)
         return
     if lower_tiny.pays(low, spec):
         lower_tiny.forward(low, node, spec, (x, w, bias, y), what)
@@ -379,6 +384,9 @@ def _pull_weight(
     low: LoweringContext, node: Node, spec: Conv, pair: tuple[Value, Value]
 ) -> None:
     x, grad = pair
+    if lower_images.pays(low, spec):
+        lower_images.weight_grad(low, node, spec, pair)
+        return
     if lower_tiny.pays(low, spec):
         lower_tiny.weight_grad(low, node, spec, pair)
         return
@@ -452,6 +460,9 @@ def _pull_weight(
 def _pull_input(low: LoweringContext, node: Node, spec: Conv, grad: Value) -> None:
     to, accumulate = low.grad_target(node.inputs[0])
     full = replace(spec, x=to.map, accumulate=accumulate)
+    if lower_images.pays(low, spec):
+        lower_images.input_grad(low, node, full, (to, grad))
+        return
     if lower_tiny.pays(low, spec):
         lower_tiny.input_grad(low, node, full, (to, grad))
         return

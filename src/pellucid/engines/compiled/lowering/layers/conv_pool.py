@@ -9,6 +9,7 @@ replaces dense products.
 from __future__ import annotations
 
 from dataclasses import replace
+from math import prod
 
 from pellucid.engines.compiled.kernels.conv import conv_pool as kernels
 from pellucid.engines.compiled.kernels.conv import (
@@ -36,6 +37,9 @@ from pellucid.engines.compiled.program.program_ir import Buffer, BufferRef, Valu
 from pellucid.network import Network
 from pellucid.network.layers import Conv2D, MaxPool2D, ReLU
 from pellucid.network.node import Node
+
+#: outputs up to which an image is done sooner than its weights are read, if so many
+FEW_PIXELS, MANY_WEIGHTS = 16, 1 << 16
 
 
 def pooled_chain(network: Network, node: Node, end: str = "") -> tuple[Node, ...]:
@@ -69,6 +73,8 @@ def is_sparse(network: Network, node: Node, spec: Conv, options: Options) -> boo
     chain = () if node.owner in network.shared else pooled_chain(network, node)
     fits = kernels.conv_pool_fits(spec) and sparse_weight_grad.sparse_fits(spec)
     fits = fits and not lower_amx.rounds(options, spec)
+    is_small = spec.y.height * spec.y.width <= FEW_PIXELS
+    fits = fits and not (is_small and prod(spec.weight_shape) >= MANY_WEIGHTS)
     return options.fuse and options.sparse and bool(chain) and fits
 
 
