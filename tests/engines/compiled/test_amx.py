@@ -75,6 +75,30 @@ def test_direct_convolutions_agree_with_numpy(twins):
 
 
 @needs_amx
+def test_small_maps_and_pixels_joined_agree_with_numpy(twins):
+    net = pl.Sequential(
+        [
+            layers.Input((4, 4, 64)),
+            layers.Conv2D(96, 1, activation="relu"),
+            layers.Conv2D(128, 3, padding="same", activation="relu"),
+            layers.MaxPool2D(2),
+            layers.Conv2D(64, 3, padding="same", bias=False),
+            layers.BatchNorm(),
+            layers.GlobalAvgPool2D(),
+            layers.Dense(5),
+        ]
+    )
+    labels = np.arange(21) % 5
+    pair = twins(net, loss=pl.CrossEntropy(), optimizer=pl.SGD(0.01), threads=2)
+    pair.check_learning(labels)
+    plan = str(pair.fast.plan)
+    assert plan.count("(images are rows, on AMX") == 6
+    assert plan.count("pixels of all images are rows, on AMX") == 1
+    assert plan.count("a product over pixels, on AMX") == 1
+    pair.check_predict(21)
+
+
+@needs_amx
 @pytest.mark.parametrize("activation", ["gelu", "tanh", None])
 def test_dense_layers_in_a_row_agree_with_numpy(twins, activation):
     net = pl.Sequential(

@@ -104,11 +104,12 @@ def images_fit(conv: Conv) -> bool:
     """Return whether the kernel computes a convolution, and gains."""
     x, y = conv.x, conv.y
     is_plain = conv.groups == 1 and conv.stride == conv.dilation == (1, 1)
-    is_whole = x.channels == x.padded_channels and x.channels % BLOCK == 0
-    is_whole = is_whole and y.padded_channels % BLOCK == 0
+    is_whole = x.channels % BLOCK == y.channels % BLOCK == 0
     is_large = min(x.channels, y.channels) >= LEAST_CHANNELS
     is_small = y.height * y.width <= MOST_PIXELS and min(y.width, x.width) > 1
-    return is_plain and is_whole and is_large and is_small and prod(conv.kernel) > 1
+    is_seen = all(p < k for p, k in zip(conv.top_left, conv.kernel, strict=True))
+    is_large = is_large and prod(conv.kernel) > 1
+    return is_plain and is_whole and is_large and is_small and is_seen
 
 
 def images_scratch_size(spec: Images) -> int:
@@ -198,15 +199,14 @@ def _cut_panel(b: Builder, w: Pointer, right: Pointer, o: Value, spec: Images) -
                     (to + (part * amx.WORDS + r * amx.EDGE)).cast("i16").store(halves)
             for part in range(0, _TILE, amx.WORDS):
                 lines = [to.vector(part + r * amx.EDGE) for r in range(amx.EDGE)]
-                for r, line in enumerate(square(b, lines)):
-                    to.store(line, part + r * amx.EDGE)
+                for r, turned in enumerate(square(b, lines)):
+                    to.store(turned, part + r * amx.EDGE)
         return
     n = conv.y.padded_channels
     with b.loop(taps * steps) as step, b.loop(amx.EDGE) as pair:
         at = w + ((step * amx.DEPTH + pair * 2) * n + o)
-        for line in range(0, 2 * n, n):
-            b.prefetch(at + (_AHEAD * n + line))
-            b.prefetch(at + (_AHEAD * n + line + amx.EDGE))
+        for place in (0, amx.EDGE, n, n + amx.EDGE):
+            b.prefetch(at + (_AHEAD * n + place))
         for half in range(BLOCK // amx.EDGE):
             to = right + (step * _TILE + pair * amx.EDGE + half * size)
             both = at.vector(half * amx.EDGE), at.vector(half * amx.EDGE + n)
