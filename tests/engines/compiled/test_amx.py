@@ -79,10 +79,10 @@ def test_small_maps_and_pixels_joined_agree_with_numpy(twins):
     net = pl.Sequential(
         [
             layers.Input((4, 4, 64)),
-            layers.Conv2D(96, 1, activation="relu"),
+            layers.Conv2D(128, 1, activation="relu"),
             layers.Conv2D(128, 3, padding="same", activation="relu"),
             layers.MaxPool2D(2),
-            layers.Conv2D(64, 3, padding="same", bias=False),
+            layers.Conv2D(128, 3, padding="same", bias=False),
             layers.BatchNorm(),
             layers.GlobalAvgPool2D(),
             layers.Dense(5),

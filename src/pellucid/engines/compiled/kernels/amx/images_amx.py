@@ -28,7 +28,7 @@ IMAGES = 32
 #: bytes of the parts of the images of one tile, which stay in the second cache
 CACHED = 3 << 18
 #: fewest channels on either side, and most pixels of a map
-LEAST_CHANNELS, MOST_PIXELS = 64, 64
+LEAST_CHANNELS, MOST_PIXELS = 128, 64
 #: rows of weights that are asked for ahead
 _AHEAD = 64
 

@@ -254,7 +254,8 @@ def is_better_apart(low: LoweringContext, node: Node, function: Function) -> boo
     x, y = low.plain_map(node.inputs[0]), low.plain_map(node.name)
     spec = describe(layer, x, y)
     is_winograd = low.options.winograd and winograd_fits(spec)
-    is_amx = lower_amx.pays(low, spec) or lower_pixels.pays(low, spec)
+    full = replace(spec, function=function)
+    is_amx = lower_amx.pays(low, spec) or lower_pixels.pays(low, full)
     is_elsewhere = is_winograd or is_amx
     return not is_elsewhere and lower_packed.pays(spec, low.target)
 

@@ -25,8 +25,13 @@ def pays(low: LoweringContext, spec: Conv) -> bool:
     """Return whether a convolution takes the pixels of a chunk's images together."""
     if not low.has_amx or low.rounds or not kernels.pixels_fit(spec):
         return False
-    is_small = 4 * ConvAmx(spec).right_size <= FEW
-    return not (low.shares_images and is_small and lower_amx.pays(low, spec))
+    if not low.shares_images:
+        return True
+    # one image is made by other kernels: large weights' parts by panels, or packed
+    is_large = 4 * ConvAmx(spec).right_size > FEW
+    return (
+        is_large if lower_amx.pays(low, spec) else lower_packed.pays(spec, low.target)
+    )
 
 
 def forward(
