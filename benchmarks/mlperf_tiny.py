@@ -1,17 +1,22 @@
-"""MLPerf Tiny's reference networks, int8: the compiled engine beside LiteRT.
+"""MLPerf Tiny's reference networks, int8: ours beside LiteRT.
 
 Run: ``python benchmarks/mlperf_tiny.py FOLDER [--rounds 30] [--out FILE]``, FOLDER a
-checkout of github.com/mlcommons/tiny. One image, one thread, processor time; the
-contenders take turns, a few calls each, forth in one round and back in the next.
-Prints the least and the median, the ratio of LiteRT's least to ours, the memory of a
-prediction, and on how many of 64 random images all outputs equal those of LiteRT's
-reference kernels and those of its default ones.
+checkout of github.com/mlcommons/tiny; needs gcc. One image, one thread, processor time;
+the contenders take turns, a few calls each, forth in one round and back in the next:
+LiteRT (XNNPACK) and the compiled engine from Python, native code of the same network
+and int8 C (``-O3 -march=native``) of its float form by ctypes. Prints the least and the
+median, sizes and memory, and on how many of 64 random images all outputs of the engine
+equal those of LiteRT's reference kernels and those of its default ones.
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
 import json
+import re
+import subprocess
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -55,6 +60,43 @@ class LiteRT:
         return self._runtime.get_tensor(self.end["index"])
 
 
+def _sizes(header: Path, *names: str) -> list[int]:
+    text = header.read_text()
+    return [int(re.findall(rf"_{name} (\d+)", text)[0]) for name in names]
+
+
+def _caller(
+    library: Path, function: str, arrays: list[np.ndarray]
+) -> Callable[[], Any]:
+    call = getattr(ctypes.CDLL(str(library)), function)
+    places = [ctypes.c_void_p(array.ctypes.data) for array in arrays]
+
+    def run() -> list[np.ndarray]:
+        call(*places)
+        return arrays  # alive as long as the call
+
+    return run
+
+
+def native(path: Path) -> tuple[Callable[[], Any], int]:
+    """Return a call of native code, and the bytes of memory that it is given."""
+    library = path.with_suffix(".so")
+    whole = f"-Wl,--whole-archive,{path},--no-whole-archive"
+    subprocess.run(["gcc", "-shared", whole, "-o", library], check=True)
+    sizes = _sizes(path.with_suffix(".h"), "INPUTS", "OUTPUTS", "MEMORY")
+    arrays = [np.zeros(n, t) for n, t in zip(sizes, ("f4", "f4", "u1"), strict=True)]
+    return _caller(library, "net_predict", arrays), sizes[-1]
+
+
+def in_c(path: Path) -> Callable[[], Any]:
+    """Return a call of int8 C."""
+    library = path.with_suffix(".so")
+    flags = ["-O3", "-march=native", "-shared", "-fPIC"]
+    subprocess.run(["gcc", *flags, path, "-o", library], check=True)
+    sizes = _sizes(path.with_suffix(".h"), "INPUTS", "OUTPUTS", "WORKSPACE")
+    return _caller(library, "net_int8_predict", [np.zeros(n, "i1") for n in sizes])
+
+
 def measure(calls: dict[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
     """Return milliseconds of processor time of each contender, by round."""
     found: dict[str, list[float]] = {name: [] for name in calls}
@@ -86,13 +128,23 @@ def compare(path: Path, rounds: int) -> dict[str, Any]:
         for name, runtime in (("reference", reference), ("default", default)):
             equal[name] += int((runtime.output(image).ravel() == got.ravel()).all())
     first = floats[:1]
-    calls = {
+    calls: dict[str, Callable[[], Any]] = {
         "LiteRT": lambda: default(integers[0]),
         "compiled": lambda: model.predict(first),
     }
-    times = measure(calls, rounds)
+    with tempfile.TemporaryDirectory() as folder:
+        library = pl.exchange.write(model, Path(folder) / "net.a")
+        calls["native"], memory = native(library)
+        code = Path(folder) / "net.int8.c"
+        whole = pl.exchange.read(path, engine="numpy", dequantize=True)
+        pl.exchange.write(whole, code, calibration=floats)
+        calls["C"] = in_c(code)
+        size = library.stat().st_size
+        times = measure(calls, rounds)
     return {
         "file bytes": path.stat().st_size,
+        "native bytes": size,
+        "native memory bytes": memory,
         "multiply-adds": model.network.multiply_adds,
         "equal of": IMAGES,
         "equal": equal,
@@ -113,12 +165,12 @@ def main() -> None:
         found[name] = result
         ms = result["ms"]
         shown = (f"{k} {v['least']:.4f} ({v['median']:.4f})" for k, v in ms.items())
-        ratio = ms["LiteRT"]["least"] / ms["compiled"]["least"]
         equal = result["equal"]
+        sizes = ("file bytes", "native bytes", "native memory bytes")
         print(
-            f"{name:21} ms: {', '.join(shown)}; ratio {ratio:.2f}; equal: "
-            f"{equal['reference']} (reference), {equal['default']} (default) "
-            f"of {IMAGES}"
+            f"{name}: {', '.join(shown)} ms; equal: {equal['reference']} (reference), "
+            f"{equal['default']} (default) of {IMAGES}; "
+            + ", ".join(f"{what} {result[what]:,}" for what in sizes)
         )
     if given.out:
         given.out.write_text(json.dumps(found, indent=2) + "\n")
