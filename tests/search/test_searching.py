@@ -11,7 +11,7 @@ import pytest
 
 import pellucid as pl
 from pellucid.cli import main
-from pellucid.network import dumps
+from pellucid.network import dumps, to_json
 from pellucid.runs.recipe import Recipe
 from pellucid.search import Choice, Range, parse_space, picture, search
 
@@ -180,3 +180,38 @@ def test_bad_searches_are_refused(recipe: Recipe, tmp_path: Path) -> None:
         search(recipe, SPACE, storage=nowhere)
     with pytest.raises(pl.RunError, match="must be a database that can be reached"):
         search(recipe, SPACE, storage="nonsense")
+
+
+@pytest.mark.parametrize(
+    ("metric", "chosen"),
+    [(None, "val_loss"), ("val_kind_accuracy", "val_kind_accuracy")],
+)
+def test_a_network_of_several_outputs_is_searched(
+    metric: str | None, chosen: str
+) -> None:
+    from pellucid import recipes
+
+    random = np.random.default_rng(1)
+    one, two = pl.Input(2, name="one"), pl.Input(2, name="two")
+    x = pl.Dense(3, name="both", activation="tanh")(pl.Concat()(one, two))
+    outputs = [pl.Dense(2, name="kind")(x), pl.Dense(1, name="size")(x)]
+    network = pl.Network(inputs=[one, two], outputs=outputs, name="pairs")
+    points = random.standard_normal((2, 40, 2)).astype(np.float32)
+    kind, size = (points[0, :, 0] > 0).astype(np.int64), points[1, :, :1]
+    np.savez("pairs.npz", one=points[0], two=points[1], kind=kind, size=size)
+    document = {
+        "network": to_json(network),
+        "data": {"source": "pairs.npz"},
+        "engine": "numpy",
+        "epochs": 2,
+        "validation_split": 0.3,
+        "loss": {"kind": {"name": "cross_entropy"}, "size": {"name": "mse"}},
+    }
+    recipe = Recipe.parse(document, origin="the test")
+    space = {"both.units": Choice((2, 4))}
+    found = search(recipe, space, trials=2, metric=metric, study="several")
+    assert found.metric == chosen
+    best = found.best
+    assert best is not None
+    outcome = recipes.train(recipes.override(recipe, best.values), progress=False)
+    assert outcome.history[chosen][-1] == pytest.approx(best.score)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-from pellucid.data import Dataset
 from pellucid.errors import RunError
 from pellucid.model import Model
 from pellucid.model.fit import FitRequest, fit
+from pellucid.model.several_fit import as_several, fit_several, metrics_of
+from pellucid.network.ports import has_several
 from pellucid.objectives import select_metrics
+from pellucid.objectives.output_losses import OutputLosses
 from pellucid.recipes import override
 from pellucid.recipes.builders import build_fit_config, build_model
 from pellucid.recipes.datasets import load_examples
@@ -33,8 +36,8 @@ class Examples:
     """Training images of the last data section, which most trials share."""
 
     section: DataSection | None = None
-    shape: tuple[int, ...] = ()
-    data: Dataset | None = None
+    shape: tuple[tuple[int, ...], ...] = ()
+    data: Any = None
 
 
 @dataclass(slots=True)
@@ -79,13 +82,14 @@ def train_and_score(
         if data.validation is None and not one.validation_split:
             one = override(one, {"validation_split": HELD_OUT})
         watch = _Watch(metric, report if offset == 0 else lambda *_: False)
-        history = fit(
+        config = build_fit_config(one)
+        train = fit
+        if has_several(model.network):
+            config, train = replace(config, metrics=one.metrics or None), fit_several
+        history = train(
             model,
             FitRequest(
-                data=data,
-                config=build_fit_config(one),
-                callbacks=(watch,),
-                shows_progress=False,
+                data=data, config=config, callbacks=(watch,), shows_progress=False
             ),
         )
         if watch.is_pruned:
@@ -97,15 +101,25 @@ def train_and_score(
 def choose_metric(recipe: Recipe, examples: Examples, wanted: str | None) -> str:
     """Return the metric that was asked for, else the recipe's first, else the loss.
 
+    Of several outputs it is the weighted sum of their losses.
+
     Raises
     ------
     RunError
         If it is none of the held-out images.
     """
     model = build_model(recipe)
-    meaning = model.meaning_for(_load(recipe, model, examples).labels)
-    names = [f"val_{name}" for name in select_metrics(meaning, recipe.metrics)]
-    if model.loss is not None:
+    data = _load(recipe, model, examples)
+    if has_several(model.network):
+        several = as_several(model, data, "search")
+        names = [f"val_{n}" for n in metrics_of(model, several, recipe.metrics or None)]
+    else:
+        meaning = model.meaning_for(data.labels)
+        names = [f"val_{name}" for name in select_metrics(meaning, recipe.metrics)]
+    if isinstance(model.loss, OutputLosses):
+        parts = [f"val_{term.output}_loss" for term in model.loss.terms]
+        names = ["val_loss", *parts, *names]
+    elif model.loss is not None:
         names.append("val_loss")
     if wanted is None:
         return names[0]
@@ -122,9 +136,10 @@ def is_maximized(metric: str) -> bool:
     return not any(part in metric for part in ("loss", "error", "mse", "mae"))
 
 
-def _load(recipe: Recipe, model: Model, examples: Examples) -> Dataset:
+def _load(recipe: Recipe, model: Model, examples: Examples) -> Any:
     """Return the recipe's training images; test images are left alone."""
-    section, shape = recipe.data, model.network.input_shape
+    network = model.network
+    section, shape = recipe.data, tuple(network.shapes[n] for n in network.inputs)
     if examples.data is None or (examples.section, examples.shape) != (section, shape):
         examples.data, _ = load_examples(section, model)
         examples.section, examples.shape = section, shape
