@@ -363,7 +363,7 @@ class LoweringContext:
         self,
         kernel: Kernel,
         spec: Any,
-        *arguments: Argument,
+        *given: Argument | Value | CodedValue,
         node: str,
         per: Literal["image", "chunk"] = "image",
         grain: Grain | None = None,
@@ -372,10 +372,14 @@ class LoweringContext:
         multiply_adds: int = 0,
         parts: int = 1,
     ) -> None:
-        """Add a step to the current phase.
+        """Add a step to the current phase; a value stands for its buffer.
 
         ``parts`` is how many units of work the kernel can make one without another.
         """
+        arguments: tuple[Argument, ...] = tuple(
+            BufferRef(a.buffer) if isinstance(a, Value | CodedValue) else a
+            for a in given
+        )
         if self.shares_images and parts > 1:
             kernel = in_parts(kernel)
             arguments = (*arguments, Number("first part"), Number("last part"))
@@ -475,6 +479,21 @@ class LoweringContext:
     def on_back(self, name: str, action: Callable[[], None]) -> None:
         """Leave what is to be done once the derivative by a node's output is whole."""
         self.tape.append((name, action))
+
+    def on_input_grad(
+        self, node: Node, action: Callable[[Value, Value, bool], None]
+    ) -> None:
+        """Leave what computes the gradient of a node's one input, if it is needed.
+
+        It takes the output's gradient, where that of the input goes, and whether it is
+        added to what is there.
+        """
+
+        def back() -> None:
+            if node.inputs[0] in self.learners:
+                action(self.grads[node.name], *self.grad_target(node.inputs[0]))
+
+        self.on_back(node.name, back)
 
     def can_share_grad(self, name: str) -> bool:
         """Whether the derivative by a node's output comes from one reader only."""

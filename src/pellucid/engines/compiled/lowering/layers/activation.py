@@ -11,7 +11,7 @@ from pellucid.engines.compiled.kernels.elementwise.activation import (
 )
 from pellucid.engines.compiled.kernels.layout import ImageLayout
 from pellucid.engines.compiled.lowering.context import LoweringContext
-from pellucid.engines.compiled.program.program_ir import BufferRef, Value
+from pellucid.engines.compiled.program.program_ir import Value
 from pellucid.network.layers import Layer, LogSoftmax, Pointwise, ReLU
 from pellucid.network.node import Node
 
@@ -34,14 +34,7 @@ def lower(low: LoweringContext, node: Node) -> None:
     x, y = low.source(node), low.output(node.name)
     function = function_of(node.layer)
     spec = Elementwise(function, x.map, y.map)
-    low.step(
-        kernels.activation_forward,
-        spec,
-        BufferRef(x.buffer),
-        BufferRef(y.buffer),
-        node=node.name,
-        parts=x.map.height,
-    )
+    low.step(kernels.activation_forward, spec, x, y, node=node.name, parts=x.map.height)
 
     def back() -> None:
         if node.inputs[0] not in low.learners:
@@ -49,14 +42,7 @@ def lower(low: LoweringContext, node: Node) -> None:
         grad, seen = low.grads[node.name], y if function.is_from_output else x
         to, accumulate = low.grad_target(node.inputs[0])
         spec = Backward(function, seen.map, grad.map, to.map, accumulate)
-        low.step(
-            kernels.activation_backward,
-            spec,
-            BufferRef(seen.buffer),
-            BufferRef(grad.buffer),
-            BufferRef(to.buffer),
-            node=node.name,
-        )
+        low.step(kernels.activation_backward, spec, seen, grad, to, node=node.name)
 
     low.on_back(node.name, back)
 
@@ -72,14 +58,7 @@ def lower_activation_grad(
     y, grad = pair
     to = low.scratch(f"grad {node}", m)
     spec = Backward(function, y.map, grad.map, m)
-    low.step(
-        kernels.activation_backward,
-        spec,
-        BufferRef(y.buffer),
-        BufferRef(grad.buffer),
-        BufferRef(to.buffer),
-        node=node,
-    )
+    low.step(kernels.activation_backward, spec, y, grad, to, node=node)
     return to
 
 
@@ -93,26 +72,22 @@ def lower_softmax(low: LoweringContext, node: Node) -> None:
         if is_log
         else softmax_kernels.softmax_forward,
         spec,
-        BufferRef(x.buffer),
-        BufferRef(y.buffer),
+        x,
+        y,
         node=node.name,
     )
 
-    def back() -> None:
-        if node.inputs[0] not in low.learners:
-            return
-        grad = low.grads[node.name]
-        to, accumulate = low.grad_target(node.inputs[0])
+    def back(grad: Value, to: Value, accumulate: bool) -> None:
         spec = softmax_kernels.Softmax(y.map, grad.map, to.map, accumulate)
         low.step(
             softmax_kernels.log_softmax_backward
             if is_log
             else softmax_kernels.softmax_backward,
             spec,
-            BufferRef(y.buffer),
-            BufferRef(grad.buffer),
-            BufferRef(to.buffer),
+            y,
+            grad,
+            to,
             node=node.name,
         )
 
-    low.on_back(node.name, back)
+    low.on_input_grad(node, back)

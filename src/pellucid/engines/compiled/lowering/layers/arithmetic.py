@@ -91,8 +91,8 @@ def _gate_in_place(low: LoweringContext, node: Node) -> None:
     low.step(
         channelwise.gate_in_place,
         channelwise.Gate(y.map, gate.map),
-        BufferRef(gate.buffer),
-        BufferRef(y.buffer),
+        gate,
+        y,
         node=node.name,
         parts=y.map.height,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pellucid.engines.compiled.kernels.elementwise import channelwise as kernels
 from pellucid.engines.compiled.kernels.elementwise.channelwise import Constants, Slopes
 from pellucid.engines.compiled.lowering.context import LoweringContext
-from pellucid.engines.compiled.program.program_ir import BufferRef
+from pellucid.engines.compiled.program.program_ir import Value
 from pellucid.network.layers import PReLU, Rescale
 from pellucid.network.node import Node
 
@@ -19,9 +19,9 @@ def lower_prelu(low: LoweringContext, node: Node) -> None:
     low.step(
         kernels.prelu_forward,
         Slopes(x.map, y.map, layer.shared),
-        BufferRef(x.buffer),
+        x,
         slope,
-        BufferRef(y.buffer),
+        y,
         node=node.name,
     )
 
@@ -32,8 +32,8 @@ def lower_prelu(low: LoweringContext, node: Node) -> None:
             low.step(
                 kernels.prelu_grad_slope,
                 Slopes(x.map, grad.map, layer.shared),
-                BufferRef(x.buffer),
-                BufferRef(grad.buffer),
+                x,
+                grad,
                 low.chunk_grad(node, "slope"),
                 node=node.name,
                 grain="fine",
@@ -43,10 +43,10 @@ def lower_prelu(low: LoweringContext, node: Node) -> None:
             low.step(
                 kernels.prelu_grad_input,
                 Slopes(x.map, grad.map, layer.shared, to.map, accumulate),
-                BufferRef(x.buffer),
-                BufferRef(grad.buffer),
+                x,
+                grad,
                 slope,
-                BufferRef(to.buffer),
+                to,
                 node=node.name,
             )
 
@@ -61,24 +61,16 @@ def lower_rescale(low: LoweringContext, node: Node) -> None:
     x, y = low.source(node), low.output(node.name)
     scale, offset = layer.constants(x.map.channels)
     low.step(
-        kernels.rescale,
-        Constants(x.map, y.map, scale, offset),
-        BufferRef(x.buffer),
-        BufferRef(y.buffer),
-        node=node.name,
+        kernels.rescale, Constants(x.map, y.map, scale, offset), x, y, node=node.name
     )
 
-    def back() -> None:
-        if node.inputs[0] not in low.learners:
-            return
-        grad = low.grads[node.name]
-        to, accumulate = low.grad_target(node.inputs[0])
+    def back(grad: Value, to: Value, accumulate: bool) -> None:
         low.step(
             kernels.rescale,
             Constants(grad.map, to.map, scale, accumulate=accumulate),
-            BufferRef(grad.buffer),
-            BufferRef(to.buffer),
+            grad,
+            to,
             node=node.name,
         )
 
-    low.on_back(node.name, back)
+    low.on_input_grad(node, back)

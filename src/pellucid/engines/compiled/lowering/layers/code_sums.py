@@ -18,7 +18,6 @@ from pellucid.engines.compiled.kernels.quantized.scaling import Rounding
 from pellucid.engines.compiled.lowering import codes
 from pellucid.engines.compiled.lowering.context import LoweringContext
 from pellucid.engines.compiled.lowering.layers import conv
-from pellucid.engines.compiled.program.program_ir import BufferRef
 from pellucid.network import layers as pl
 from pellucid.network.layers import Layer, OneDimensional, Quantized
 from pellucid.network.node import Node
@@ -84,11 +83,11 @@ def lower(low: LoweringContext, node: Node, layer: Quantized) -> None:
     low.step(
         code_sums.depthwise_codes if spec.is_depthwise else code_sums.conv_codes,
         spec,
-        BufferRef(x.buffer),
+        x,
         low.weight(node, "weight"),
         low.weight(node, "bias") if spec.has_bias else factors,
         factors,
-        BufferRef(y.buffer),
+        y,
         node=node.name,
         multiply_adds=layer.multiply_adds(*low.network.input_shapes(node)),
         parts=y.map.height,

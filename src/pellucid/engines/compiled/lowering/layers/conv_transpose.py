@@ -50,9 +50,9 @@ def lower(low: LoweringContext, node: Node) -> None:
     low.step(
         conv_grad_input,
         spec,
-        BufferRef(x.buffer),
+        x,
         w,
-        BufferRef(y.buffer),
+        y,
         node=node.name,
         grain="fine",
         why="register tiles, as a convolution's derivative",
@@ -60,7 +60,7 @@ def lower(low: LoweringContext, node: Node) -> None:
     )
     if layer.bias:
         bias = low.weight(node, "bias")
-        low.step(add_bias, y.map, bias, BufferRef(y.buffer), node=node.name)
+        low.step(add_bias, y.map, bias, y, node=node.name)
     low.want_grad_halo(node.name, input_halo(spec))
 
     def back() -> None:
@@ -82,8 +82,8 @@ def _pull(
         low.step(
             conv_grad_weight,
             spec,
-            BufferRef(grad.buffer),
-            BufferRef(x.buffer),
+            grad,
+            x,
             BufferRef(own),
             node=node.name,
             grain="fine",
@@ -102,7 +102,7 @@ def _pull(
             low.step(
                 conv_grad_bias,
                 spec.x,
-                BufferRef(grad.buffer),
+                grad,
                 low.chunk_grad(node, "bias"),
                 node=node.name,
             )
@@ -117,10 +117,10 @@ def _pull(
         low.step(
             conv_forward,
             replace(spec, y=target.map, has_bias=False),
-            BufferRef(grad.buffer),
+            grad,
             BufferRef(turned),
             BufferRef(turned),
-            BufferRef(target.buffer),
+            target,
             node=node.name,
             grain="fine",
             multiply_adds=multiply_adds(spec),

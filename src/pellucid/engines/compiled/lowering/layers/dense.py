@@ -196,7 +196,7 @@ def _cut(
     low.step(
         amx.dense_amx_cut,
         amx.AmxRows(spec, rows, cut.stride, cuts=low.amx_parts),
-        BufferRef(grad.buffer),
+        grad,
         BufferRef(cut, is_first=True),
         Number("index"),
         Number("images"),

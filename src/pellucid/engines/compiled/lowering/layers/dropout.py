@@ -28,29 +28,20 @@ def lower(low: LoweringContext, node: Node) -> None:
     mask = _mask(low, node, layer)
     y = low.output(node.name)
     low.step(
-        copies.multiply,
-        Product(x.map, mask.map, y.map),
-        BufferRef(x.buffer),
-        BufferRef(mask.buffer),
-        BufferRef(y.buffer),
-        node=node.name,
+        copies.multiply, Product(x.map, mask.map, y.map), x, mask, y, node=node.name
     )
 
-    def back() -> None:
-        if node.inputs[0] not in low.learners:
-            return
-        grad = low.grads[node.name]
-        to, accumulate = low.grad_target(node.inputs[0])
+    def back(grad: Value, to: Value, accumulate: bool) -> None:
         low.step(
             copies.multiply,
             Product(grad.map, mask.map, to.map, accumulate),
-            BufferRef(grad.buffer),
-            BufferRef(mask.buffer),
-            BufferRef(to.buffer),
+            grad,
+            mask,
+            to,
             node=node.name,
         )
 
-    low.on_back(node.name, back)
+    low.on_input_grad(node, back)
 
 
 def _mask(low: LoweringContext, node: Node, layer: Dropout) -> Value:

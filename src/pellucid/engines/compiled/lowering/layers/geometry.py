@@ -10,7 +10,7 @@ from pellucid.engines.compiled.lowering.layers.activation import (
     RELU,
     lower_activation_grad,
 )
-from pellucid.engines.compiled.program.program_ir import BufferRef, Value
+from pellucid.engines.compiled.program.program_ir import Value
 from pellucid.network.layers import Upsample2D, ZeroPad2D
 from pellucid.network.node import Node
 
@@ -64,33 +64,16 @@ def lower_pad(low: LoweringContext, node: Node) -> None:
     low.clear(y, node.name)
     *size, outer, inner = rectangle(y.map, x.map)
     spec = Copy(x.map, y.map, size[0], size[1], size[2], inner, outer)
-    low.step(
-        copies.copy,
-        spec,
-        BufferRef(x.buffer),
-        BufferRef(y.buffer),
-        node=node.name,
-        parts=x.map.height,
-    )
+    low.step(copies.copy, spec, x, y, node=node.name, parts=x.map.height)
 
-    def back() -> None:
-        if node.inputs[0] not in low.learners:
-            return
-        grad = low.grads[node.name]
-        to, accumulate = low.grad_target(node.inputs[0])
+    def back(grad: Value, to: Value, accumulate: bool) -> None:
         *size, outer, inner = rectangle(grad.map, to.map)
         spec = Copy(
             grad.map, to.map, size[0], size[1], size[2], outer, inner, accumulate
         )
-        low.step(
-            copies.copy,
-            spec,
-            BufferRef(grad.buffer),
-            BufferRef(to.buffer),
-            node=node.name,
-        )
+        low.step(copies.copy, spec, grad, to, node=node.name)
 
-    low.on_back(node.name, back)
+    low.on_input_grad(node, back)
 
 
 def lower_upsample(low: LoweringContext, node: Node) -> None:
@@ -102,28 +85,24 @@ def lower_upsample(low: LoweringContext, node: Node) -> None:
     low.step(
         copies.upsample_forward,
         Enlarge(x.map, y.map, layer.factors, layer.mode),
-        BufferRef(x.buffer),
-        BufferRef(y.buffer),
+        x,
+        y,
         node=node.name,
         parts=y.map.height,
     )
 
-    def back() -> None:
-        if node.inputs[0] not in low.learners:
-            return
-        grad = low.grads[node.name]
-        to, accumulate = low.grad_target(node.inputs[0])
+    def back(grad: Value, to: Value, accumulate: bool) -> None:
         if not accumulate:
             low.clear(to, node.name)
         low.step(
             copies.upsample_backward,
             Enlarge(to.map, grad.map, layer.factors, layer.mode),
-            BufferRef(grad.buffer),
-            BufferRef(to.buffer),
+            grad,
+            to,
             node=node.name,
         )
 
-    low.on_back(node.name, back)
+    low.on_input_grad(node, back)
 
 
 def lower_add(low: LoweringContext, node: Node) -> None:
@@ -138,13 +117,7 @@ def lower_add(low: LoweringContext, node: Node) -> None:
             low.copy_whole(other, y, (other.map, y.map), node.name, accumulate=True)
         else:
             low.step(
-                copies.add,
-                spec,
-                BufferRef(first.buffer),
-                BufferRef(other.buffer),
-                BufferRef(y.buffer),
-                node=node.name,
-                parts=y.map.height,
+                copies.add, spec, first, other, y, node=node.name, parts=y.map.height
             )
         first = y
 
@@ -186,14 +159,7 @@ def lower_concat(low: LoweringContext, node: Node) -> None:
             m.at(0, 0),
             y.map.at(0, 0, start),
         )
-        low.step(
-            copies.copy,
-            spec,
-            BufferRef(x.buffer),
-            BufferRef(y.buffer),
-            node=node.name,
-            parts=m.height,
-        )
+        low.step(copies.copy, spec, x, y, node=node.name, parts=m.height)
 
     def back() -> None:
         grad = low.grads[node.name]
@@ -212,12 +178,6 @@ def lower_concat(low: LoweringContext, node: Node) -> None:
                 m.at(0, 0),
                 accumulate,
             )
-            low.step(
-                copies.copy,
-                spec,
-                BufferRef(grad.buffer),
-                BufferRef(to.buffer),
-                node=node.name,
-            )
+            low.step(copies.copy, spec, grad, to, node=node.name)
 
     low.on_back(node.name, back)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pellucid.engines.compiled.kernels.norm import group_norm as kernels
 from pellucid.engines.compiled.kernels.norm import l2_normalize
 from pellucid.engines.compiled.lowering.context import LoweringContext
-from pellucid.engines.compiled.program.program_ir import BufferRef
+from pellucid.engines.compiled.program.program_ir import BufferRef, Value
 from pellucid.network.layers import L2Normalize, PerImageNorm
 from pellucid.network.node import Node
 
@@ -30,7 +30,7 @@ def lower(low: LoweringContext, node: Node) -> None:
         statistics,
         scale,
         offset,
-        BufferRef(y.buffer),
+        y,
         node=node.name,
     )
 
@@ -58,7 +58,7 @@ def lower(low: LoweringContext, node: Node) -> None:
                 *given,
                 scale,
                 BufferRef(sums),
-                BufferRef(to.buffer),
+                to,
                 node=node.name,
             )
 
@@ -74,23 +74,19 @@ def lower_l2(low: LoweringContext, node: Node) -> None:
     low.step(
         l2_normalize.l2_normalize_forward,
         l2_normalize.L2(x.map, y.map, layer.epsilon),
-        BufferRef(x.buffer),
-        BufferRef(y.buffer),
+        x,
+        y,
         node=node.name,
     )
 
-    def back() -> None:
-        if node.inputs[0] not in low.learners:
-            return
-        grad = low.grads[node.name]
-        to, accumulate = low.grad_target(node.inputs[0])
+    def back(grad: Value, to: Value, accumulate: bool) -> None:
         low.step(
             l2_normalize.l2_normalize_backward,
             l2_normalize.L2(x.map, grad.map, layer.epsilon, to.map, accumulate),
-            BufferRef(x.buffer),
-            BufferRef(grad.buffer),
-            BufferRef(to.buffer),
+            x,
+            grad,
+            to,
             node=node.name,
         )
 
-    low.on_back(node.name, back)
+    low.on_input_grad(node, back)

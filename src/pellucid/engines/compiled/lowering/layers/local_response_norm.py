@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pellucid.engines.compiled.kernels.norm import local_response_norm as kernels
 from pellucid.engines.compiled.lowering.context import LoweringContext
-from pellucid.engines.compiled.program.program_ir import BufferRef
+from pellucid.engines.compiled.program.program_ir import BufferRef, Value
 from pellucid.network.layers import LocalResponseNorm
 from pellucid.network.node import Node
 
@@ -22,27 +22,23 @@ def lower(low: LoweringContext, node: Node) -> None:
     low.step(
         kernels.local_response_norm_forward,
         kernels.Neighbours(x.map, y.map, *sizes),
-        BufferRef(x.buffer),
+        x,
         BufferRef(squares),
-        BufferRef(y.buffer),
+        y,
         node=node.name,
     )
 
-    def back() -> None:
-        if node.inputs[0] not in low.learners:
-            return
-        grad = low.grads[node.name]
-        to, accumulate = low.grad_target(node.inputs[0])
+    def back(grad: Value, to: Value, accumulate: bool) -> None:
         shares = low.buffer(f"{node.name} shares", line, "worker")
         low.step(
             kernels.local_response_norm_backward,
             kernels.Neighbours(x.map, grad.map, *sizes, to.map, accumulate),
-            BufferRef(x.buffer),
-            BufferRef(grad.buffer),
+            x,
+            grad,
             BufferRef(squares),
             BufferRef(shares),
-            BufferRef(to.buffer),
+            to,
             node=node.name,
         )
 
-    low.on_back(node.name, back)
+    low.on_input_grad(node, back)

@@ -40,11 +40,11 @@ def lower(low: LoweringContext, term: LossTerm) -> None:
         low.step(
             kernel,  # type: ignore[arg-type]
             LossSpec(kind, z.map, grad.map, smoothing),  # type: ignore[arg-type]
-            BufferRef(z.buffer),
+            z,
             labels,
             BufferRef(weight),
             BufferRef(cost),
-            BufferRef(grad.buffer),
+            grad,
             node=f"loss {loss.name}",
             when=when,
         )

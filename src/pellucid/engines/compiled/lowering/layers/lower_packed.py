@@ -63,10 +63,10 @@ def forward(
     low.step(
         kernels.conv_packed_joined,
         many,
-        BufferRef(x.buffer),
+        x,
         packed,
         bias,
-        BufferRef(y.buffer),
+        y,
         Number("images"),
         node=node.name,
         per="chunk",

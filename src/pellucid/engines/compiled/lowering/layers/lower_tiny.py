@@ -57,8 +57,8 @@ def weight_grad(
     low.step(
         kernels.conv_tiny_grad_weight,
         _tiny(low, spec, pair),
-        BufferRef(x.buffer),
-        BufferRef(grad.buffer),
+        x,
+        grad,
         low.chunk_grad(node, "weight"),
         Number("images"),
         node=node.name,
@@ -97,10 +97,10 @@ def _step(
     low.step(
         kernels.conv_tiny,
         spec,
-        BufferRef(x.buffer),
+        x,
         BufferRef(packed),
         bias,
-        BufferRef(y.buffer),
+        y,
         Number("images"),
         node=node.name,
         per="chunk",

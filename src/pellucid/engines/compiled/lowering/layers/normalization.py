@@ -39,7 +39,7 @@ def lower(low: LoweringContext, node: Node) -> None:
         low.step(
             kernels.norm_statistics,
             x.map,
-            BufferRef(x.buffer),
+            x,
             Number("images"),
             x.buffer.stride,
             BufferRef(partial),
@@ -97,11 +97,11 @@ def lower(low: LoweringContext, node: Node) -> None:
     low.step(
         kernels.norm_forward,
         forward,
-        BufferRef(x.buffer),
+        x,
         BufferRef(use),
         scale,
         offset,
-        BufferRef(y.buffer),
+        y,
         node=node.name,
         parts=x.map.height,
     )
@@ -140,8 +140,8 @@ def _pull(
         low.step(
             kernels.norm_backward_sums,
             spec,
-            BufferRef(x.buffer),
-            BufferRef(grad.buffer),
+            x,
+            grad,
             BufferRef(kept),
             scale,
             offset,
@@ -176,14 +176,14 @@ def _pull(
     low.step(
         kernels.norm_backward,
         NormBack(x.map, grad.map, to.map, uses_batch, accumulate, function),
-        BufferRef(x.buffer),
-        BufferRef(grad.buffer),
+        x,
+        grad,
         BufferRef(kept),
         BufferRef(totals),
         scale,
         offset,
         Number(low.numbers(x.map), is_float=True),
-        BufferRef(to.buffer),
+        to,
         node=node.name,
     )
 
@@ -198,10 +198,10 @@ def lower_layer_norm(low: LoweringContext, node: Node) -> None:
     low.step(
         layer_norm.layer_norm_forward,
         layer_norm.LayerNorm(x.map, y.map, layer.epsilon),
-        BufferRef(x.buffer),
+        x,
         scale,
         offset,
-        BufferRef(y.buffer),
+        y,
         node=node.name,
     )
 
@@ -214,8 +214,8 @@ def lower_layer_norm(low: LoweringContext, node: Node) -> None:
             low.step(
                 layer_norm.layer_norm_grad_weight,
                 spec,
-                BufferRef(x.buffer),
-                BufferRef(grad.buffer),
+                x,
+                grad,
                 low.chunk_grad(node, "scale"),
                 low.chunk_grad(node, "offset"),
                 node=node.name,
@@ -228,10 +228,10 @@ def lower_layer_norm(low: LoweringContext, node: Node) -> None:
                 layer_norm.LayerNorm(
                     x.map, grad.map, layer.epsilon, to.map, accumulate
                 ),
-                BufferRef(x.buffer),
-                BufferRef(grad.buffer),
+                x,
+                grad,
                 scale,
-                BufferRef(to.buffer),
+                to,
                 node=node.name,
             )
 

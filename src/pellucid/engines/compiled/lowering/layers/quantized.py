@@ -93,8 +93,8 @@ def lower_hybrid(low: LoweringContext, node: Node) -> None:
     low.step(
         ranges.quantize_by_range,
         ranges.Ranges(x.map, q.map, form, has_rows),
-        BufferRef(x.buffer),
-        BufferRef(q.buffer),
+        x,
+        q,
         BufferRef(steps),
         node=node.name,
     )
@@ -105,12 +105,12 @@ def lower_hybrid(low: LoweringContext, node: Node) -> None:
     low.step(
         sums.conv_hybrid,
         sums.HybridSums(sum_spec, has_bias, scales_first, has_rows),
-        BufferRef(q.buffer),
+        q,
         low.weight(node, "weight"),
         low.weight(node, "bias") if has_bias else scales,
         scales,
         BufferRef(steps),
-        BufferRef(y.buffer),
+        y,
         node=node.name,
         multiply_adds=layer.multiply_adds(*low.network.input_shapes(node)),
         parts=y.map.height,
@@ -182,11 +182,11 @@ def _lower_sums(low: LoweringContext, node: Node, layer: Quantized) -> None:
     low.step(
         sums.conv_transpose_sums if is_turned else sums.conv_sums,
         spec,
-        BufferRef(x.buffer),
+        x,
         low.weight(node, "weight"),
         low.weight(node, "bias") if spec.has_bias else factors,
         factors,
-        BufferRef(y.buffer),
+        y,
         node=node.name,
         multiply_adds=layer.multiply_adds(*low.network.input_shapes(node)),
         parts=y.map.height,
@@ -312,9 +312,9 @@ def _lower_lookup(low: LoweringContext, node: Node, layer: Quantized) -> None:
     low.step(
         elementwise.look_up,
         elementwise.Lookup(x.map, y.map, is_per_channel),
-        BufferRef(x.buffer),
+        x,
         low.weight(node, "table"),
-        BufferRef(y.buffer),
+        y,
         node=node.name,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pellucid.engines.compiled.kernels.elementwise import resize as kernels
 from pellucid.engines.compiled.lowering.context import LoweringContext
-from pellucid.engines.compiled.program.program_ir import BufferRef
+from pellucid.engines.compiled.program.program_ir import BufferRef, Value
 from pellucid.network.layers import Resize
 from pellucid.network.node import Node
 
@@ -20,29 +20,25 @@ def lower(low: LoweringContext, node: Node) -> None:
     low.step(
         kernels.resize_forward,
         kernels.Resample(x.map, y.map, *how),
-        BufferRef(x.buffer),
+        x,
         *tables,
-        BufferRef(y.buffer),
+        y,
         node=node.name,
     )
 
-    def back() -> None:
-        if node.inputs[0] not in low.learners:
-            return
-        grad = low.grads[node.name]
-        to, accumulate = low.grad_target(node.inputs[0])
+    def back(grad: Value, to: Value, accumulate: bool) -> None:
         if not accumulate:
             low.clear(to, node.name)
         low.step(
             kernels.resize_backward,
             kernels.Resample(to.map, grad.map, *how),
-            BufferRef(grad.buffer),
+            grad,
             *tables,
-            BufferRef(to.buffer),
+            to,
             node=node.name,
         )
 
-    low.on_back(node.name, back)
+    low.on_input_grad(node, back)
 
 
 def _table(low: LoweringContext, node: Node, layer: Resize, axis: int) -> BufferRef:
