@@ -1,26 +1,18 @@
 """How fast engines are: contenders in processes of their own, results, charts."""
 
-from pellucid.benchmark.chart import draw_png
-from pellucid.benchmark.results import CaseResult, Report, Round, Timing
-from pellucid.benchmark.setting import Setting
-from pellucid.benchmark.table import BENCHMARKS, benchmark
-from pellucid.benchmark.tables import make_notes, make_tables
-from pellucid.renamed import former_names
+from pellucid.benchmark.chart import draw_png as draw_png
+from pellucid.benchmark.results import CaseResult as CaseResult
+from pellucid.benchmark.results import Report as Report
+from pellucid.benchmark.results import Round as Round
+from pellucid.benchmark.results import Timing as Timing
+from pellucid.benchmark.setting import Setting as Setting
+from pellucid.benchmark.table import BENCHMARKS as BENCHMARKS
+from pellucid.benchmark.table import benchmark as benchmark
+from pellucid.benchmark.tables import make_notes as make_notes
+from pellucid.benchmark.tables import make_tables as make_tables
+from pellucid.renamed import former_names as _former_names
 
-__all__ = [
-    "BENCHMARKS",
-    "CaseResult",
-    "Report",
-    "Round",
-    "Setting",
-    "Timing",
-    "benchmark",
-    "draw_png",
-    "make_notes",
-    "make_tables",
-]
-
-__getattr__ = former_names(
+__getattr__ = _former_names(
     __name__,
     {
         "Turn": "Round",

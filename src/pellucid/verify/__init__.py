@@ -1,32 +1,20 @@
 """Proofs: engines in lockstep, and gradients against central differences."""
 
-from pellucid.renamed import former_names
-from pellucid.verify.chart import draw_parity
-from pellucid.verify.check import check_parity
-from pellucid.verify.examples import Examples, load_examples
-from pellucid.verify.gradient_check import (
-    GradientCheck,
-    WeightCheck,
-    check_gradients,
-)
-from pellucid.verify.results import Divergence, FreeRun, Kind, ParityReport, Ties
+from pellucid.renamed import former_names as _former_names
+from pellucid.verify.chart import draw_parity as draw_parity
+from pellucid.verify.check import check_parity as check_parity
+from pellucid.verify.examples import Examples as Examples
+from pellucid.verify.examples import load_examples as load_examples
+from pellucid.verify.gradient_check import GradientCheck as GradientCheck
+from pellucid.verify.gradient_check import WeightCheck as WeightCheck
+from pellucid.verify.gradient_check import check_gradients as check_gradients
+from pellucid.verify.results import Divergence as Divergence
+from pellucid.verify.results import FreeRun as FreeRun
+from pellucid.verify.results import Kind as Kind
+from pellucid.verify.results import ParityReport as ParityReport
+from pellucid.verify.results import Ties as Ties
 
-__all__ = [
-    "Divergence",
-    "Examples",
-    "FreeRun",
-    "GradientCheck",
-    "Kind",
-    "ParityReport",
-    "Ties",
-    "WeightCheck",
-    "check_gradients",
-    "check_parity",
-    "draw_parity",
-    "load_examples",
-]
-
-__getattr__ = former_names(
+__getattr__ = _former_names(
     __name__,
     {
         "Parting": "Divergence",
