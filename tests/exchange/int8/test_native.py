@@ -16,7 +16,7 @@ from pellucid.exchange.native.targets import TARGETS
 
 LEVELS = ("x86-64-v2", "x86-64-v4-vnni", "x86-64")
 HERE = [name for name in LEVELS if runs_here(TARGETS[name])]
-EMULATED = ("aarch64", "riscv64", "thumbv7em")
+EMULATED = ("aarch64", "aarch64-dotprod", "riscv64", "thumbv7em")
 
 
 @pytest.fixture(scope="module")

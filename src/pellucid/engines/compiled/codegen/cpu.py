@@ -48,12 +48,14 @@ class Target:
     has_amx: bool = False
 
     @property
-    def dot(self) -> Literal["vnni", "pairs", "plain"]:
+    def dot(self) -> Literal["vnni", "sdot", "pairs", "plain"]:
         """How products of bytes are added up, see `kernels.quantized.dot`."""
-        if "+avx512vnni" in self.features.split(",") and self.lanes == MOST_LANES:
+        has = self.features.split(",")
+        if "+avx512vnni" in has and self.lanes == MOST_LANES:
             return "vnni"
-        has_pairs = self.is_x86 or "+simd128" in self.features.split(",")
-        return "pairs" if has_pairs else "plain"
+        if "+dotprod" in has:
+            return "sdot"
+        return "pairs" if self.is_x86 or "+simd128" in has else "plain"
 
     @property
     def key(self) -> str:

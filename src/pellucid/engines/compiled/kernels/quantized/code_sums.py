@@ -31,10 +31,10 @@ from pellucid.engines.compiled.kernels.quantized.code_scaling import (
     Scaler,
 )
 from pellucid.engines.compiled.kernels.quantized.dot import (
+    OFFSETS,
     PIECES,
     Dot,
     DotProduct,
-    dot_for,
 )
 from pellucid.engines.compiled.kernels.tile import (
     Axis,
@@ -57,6 +57,8 @@ _DEPTHWISE_ROWS = 4
 @dataclass(frozen=True, slots=True)
 class CodeSums:
     """An integer convolution; x's halo holds codes of 0.
+
+    ``dot`` is ``vnni`` or ``plain`` where ``is_depthwise``.
 
     Weights are int8, behind an integer of 32 bits for each output channel: words of
     four, [kernel_h][run of a row][output][4]. A run is a kernel's whole row where it is
@@ -108,7 +110,8 @@ class CodeSums:
 
 def pack(weight: Array, spec: CodeSums, zero: int) -> Array:
     """Return weights [kernel_h, kernel_w, in, out], all padded, as they are read."""
-    correction = -zero * weight.sum((0, 1, 2), dtype=np.int64)
+    taken = zero - OFFSETS[spec.dot]
+    correction = -taken * weight.sum((0, 1, 2), dtype=np.int64)
     out = weight.shape[3]
     if spec.is_depthwise:
         rows = weight.reshape(1, -1, out)
@@ -136,7 +139,7 @@ def conv_codes(
     """y = clip(round(factor · (x * w + bias))). A part is some rows of y."""
     m, out = spec.x, spec.y.padded_channels
     lanes = lanes_for(b, out)
-    dots = DotProduct(b, dot_for(spec.dot, lanes), lanes)
+    dots = DotProduct(b, spec.dot, lanes)
     words = weight.cast("i32")
     most = _tile_shape(b, dots, out // lanes, spec.y.width)
     first, last = part or (0, spec.y.height)
@@ -244,8 +247,7 @@ def depthwise_codes(
     """The same where each channel has a kernel of its own: words are of four taps."""
     m, out = spec.x, spec.y.padded_channels
     lanes = lanes_for(b, out)
-    dot = dot_for(spec.dot, lanes)
-    dots = DotProduct(b, dot if dot == "vnni" else "plain", lanes)
+    dots = DotProduct(b, spec.dot, lanes)
     words, taps = weight.cast("i32"), list(spec.taps)
     step = spec.stride[1] * m.padded_channels
     first, last = part or (0, spec.y.height)

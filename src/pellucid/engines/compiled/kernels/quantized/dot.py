@@ -12,17 +12,22 @@ from typing import Literal
 
 from pellucid.engines.compiled.codegen import Builder, Pointer, Value
 
-#: vnni: one instruction; pairs: two of pairs of 16 bits, added; plain: four products
-Dot = Literal["vnni", "pairs", "plain"]
+#: vnni, sdot: one instruction, of x86 and of ARM; pairs: two, of pairs of 16 bits;
+#: plain: four products
+Dot = Literal["vnni", "sdot", "pairs", "plain"]
 #: vectors into which an operand is taken apart
-PIECES: dict[Dot, int] = {"vnni": 1, "pairs": 2, "plain": 4}
-_LOW_BYTES = 0x00FF00FF
+PIECES: dict[Dot, int] = {"vnni": 1, "sdot": 1, "pairs": 2, "plain": 4}
+_LOW_BYTES, _SIGNS = 0x00FF00FF, -0x7F7F7F80
 _VNNI = {n: f"llvm.x86.avx512.vpdpbusd.{32 * n}" for n in (4, 8, 16)}
 _PAIRS = {
     4: "llvm.x86.sse2.pmadd.wd",
     8: "llvm.x86.avx2.pmadd.wd",
     16: "llvm.x86.avx512.pmaddw.d.512",
 }
+
+
+#: what `DotProduct` takes from codes, as instructions for signed bytes alone need it
+OFFSETS: dict[Dot, int] = {"vnni": 0, "sdot": 128, "pairs": 0, "plain": 0}
 
 
 def dot_for(dot: Dot, lanes: int) -> Dot:
@@ -50,6 +55,8 @@ class DotProduct:
         """Return a vector of codes as `add` takes it."""
         if self.dot == "vnni":
             return [words]
+        if self.dot == "sdot":
+            return [words ^ _SIGNS]
         if self.dot == "pairs":
             return [
                 self.b.view_as(part & _LOW_BYTES, "i16") for part in (words, words >> 8)
@@ -59,7 +66,7 @@ class DotProduct:
     def weights(self, words: Value) -> list[Value]:
         """Return a vector of weights as `add` takes it."""
         b = self.b
-        if self.dot == "vnni":
+        if self.dot in ("vnni", "sdot"):
             return [words]
         if self.dot == "pairs":
             pairs = b.view_as(words, "i16")
@@ -67,9 +74,10 @@ class DotProduct:
         return [b.shift_right(words << (24 - 8 * k), 24) for k in range(4)]
 
     def add(self, codes: list[Value], weights: list[Value], total: Value) -> Value:
-        """Return total + Σ codes · weights, lane by lane."""
+        """Return total + Σ (codes − offset) · weights, lane by lane."""
         how: dict[Dot, Callable[[Value, Value, Value], Value]] = {
             "vnni": self._four,
+            "sdot": self._four_signed,
             "pairs": self._two,
             "plain": lambda code, weight, sum_: sum_ + code * weight,
         }
@@ -80,6 +88,11 @@ class DotProduct:
     def _four(self, codes: Value, weights: Value, total: Value) -> Value:
         name = _VNNI[self.lanes]
         return self.b.call_named(name, total.type, total, codes, weights)
+
+    def _four_signed(self, codes: Value, weights: Value, total: Value) -> Value:
+        name = "llvm.aarch64.neon.sdot.v4i32.v16i8"
+        parts = (self.b.view_as(part, "i8") for part in (codes, weights))
+        return self.b.call_named(name, total.type, total, *parts)
 
     def _two(self, codes: Value, weights: Value, total: Value) -> Value:
         name = _PAIRS[self.lanes] if self.b.unit.is_x86 else "llvm.wasm.dot"

@@ -14,7 +14,9 @@ from pellucid.engines.compiled.kernels.layout import ImageLayout
 from pellucid.engines.compiled.kernels.quantized import code_scaling, code_sums
 from pellucid.engines.compiled.kernels.quantized.code_scaling import CodeScaling
 from pellucid.engines.compiled.kernels.quantized.code_sums import CodeSums
+from pellucid.engines.compiled.kernels.quantized.dot import Dot, dot_for
 from pellucid.engines.compiled.kernels.quantized.scaling import Rounding
+from pellucid.engines.compiled.kernels.tile import lanes_within
 from pellucid.engines.compiled.lowering import codes
 from pellucid.engines.compiled.lowering.context import LoweringContext
 from pellucid.engines.compiled.lowering.layers import conv
@@ -60,6 +62,9 @@ def describe(
         (top, _), (left, _) = operation.pads((x.height, x.width))
         corner = top, left
         is_alone = depthwise_fits(conv.describe(operation, x, y))
+    dot: Dot = dot_for(target.dot, lanes_within(y.padded_channels, target.lanes))
+    if is_alone and dot != "vnni":
+        dot = "plain"
     return CodeSums(
         x,
         y,
@@ -69,7 +74,7 @@ def describe(
         corner,
         is_alone,
         operation.bias,
-        target.dot,
+        dot,
         scaling,
     )
 
