@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +75,26 @@ def test_every_processor_gives_the_same_bits(
     assert report.difference == 0
     assert report.format == "native_int8"
     assert (b"m_int8_vnni_predict" in path.read_bytes()) == (target == "x86-64")
+
+
+@pytest.mark.skipif(
+    "x86-64-v4-vnni" not in HERE or not shutil.which("gcc"), reason="needs VNNI and gcc"
+)
+def test_a_library_of_levels_takes_that_with_products_of_bytes(
+    integers: pl.Model, tmp_path: Path
+) -> None:
+    path = exchange.write(integers, tmp_path / "m.a", target="x86-64")
+    run = partial(subprocess.run, cwd=tmp_path, check=True)
+    run(["ar", "x", str(path), "dispatch.o"])
+    fakes = "".join(
+        f'void m_{level}_predict(void) {{ puts("{level}"); }}\n'
+        for level in ("v2", "v3", "v4", "vnni")
+    )
+    main = "int main(void) { m_predict(0, 0, 0); return 0; }\n"
+    declared = "#include <stdio.h>\nvoid m_predict(void *, void *, void *);\n"
+    (tmp_path / "main.c").write_text(declared + fakes + main)
+    run(["gcc", "main.c", "dispatch.o", "-o", "main"])
+    assert run(["./main"], capture_output=True).stdout == b"vnni\n"
 
 
 @pytest.mark.skipif(not shutil.which("wasm-ld"), reason="needs lld")
