@@ -99,6 +99,29 @@ def test_padding_becomes_same_where_the_size_stays():
     ]
 
 
+def shared():
+    """A convolution and a dense layer that are called twice."""
+    image = pl.Input(28, 28, 1)
+    conv = pl.Conv2D(4, kernel_size=3, padding=1, activation="relu")
+    x = pl.Conv2D(4, kernel_size=5, stride=3)(image)
+    x = conv(conv(x))
+    dense = pl.Dense(6, activation="tanh")
+    x = pl.Add()(dense(pl.GlobalAvgPool2D()(x)), dense(pl.GlobalMaxPool2D()(x)))
+    return pl.Network(inputs=image, outputs=pl.Dense(10)(x), name="shared")
+
+
+def test_nodes_that_share_weights_train_as_one_in_every_peer(tmp_path):
+    (tmp_path / "shared.json").write_text(pl.network.dumps(shared()))
+    network = get_network(str(tmp_path / "shared.json"))
+    assert use_same_padding(network).shared.keys() == network.shared.keys()
+    case = Case(name="x", network=network, batch_size=8, batches=3)
+    ours = import_module("pellucid.benchmark.contenders.pellucid")
+    reference = ours.trainer(case, engine="numpy")
+    expected = [reference(i) for i in range(3)]
+    for contender in (p for p in FAST if p.name in ("torch", "jax", "tensorflow")):
+        np.testing.assert_allclose(losses(contender, case), expected, rtol=2e-3)
+
+
 def test_peers_are_chosen_by_name_or_framework():
     names = [
         contender.name for contender in select_contenders(TRAINERS, ["torch compile"])

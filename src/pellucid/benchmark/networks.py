@@ -37,7 +37,7 @@ def get_network(name: str) -> Network:
 
 def check_takes_images(network: Network, name: str) -> None:
     """Refuse a network of several ports, or one that takes no images."""
-    require_single("benchmark", network)
+    require_single("benchmark", network, sharing=True)
     if len(network.input_shape) != 3:
         raise NetworkError(
             "benchmark: network must take images (height, width, channels); "

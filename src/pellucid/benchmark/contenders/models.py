@@ -61,7 +61,7 @@ def _use_same_padding_in(network: Network, node: Node) -> Node:
     other = replace(layer, padding="same")
     (shape,) = network.input_shapes(node)
     is_same_size = other.output_shape(shape) == layer.output_shape(shape)
-    return Node(node.name, other, node.inputs) if is_same_size else node
+    return replace(node, layer=other) if is_same_size else node
 
 
 def _rebuild(network: Network, nodes: list[Node]) -> Network:
