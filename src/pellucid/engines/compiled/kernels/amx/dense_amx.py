@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from pellucid.engines.compiled.codegen import Builder, Pointer, Value, kernel
+from pellucid.engines.compiled.codegen import Builder, Pointer, Value, Var, kernel
 from pellucid.engines.compiled.kernels.amx import amx
 from pellucid.engines.compiled.kernels.dense import dense
 from pellucid.engines.compiled.kernels.dense.dense import Dense
 from pellucid.engines.compiled.kernels.elementwise.activation import apply
 from pellucid.engines.compiled.kernels.elementwise.elementwise_loops import clear
+from pellucid.engines.compiled.kernels.tile import runs, split
 from pellucid.engines.compiled.kernels.transpose import square
 
 #: images that go together, and how few of them are better off without AMX
@@ -25,6 +26,8 @@ IMAGES, FEW = 32, 20
 LEAST = 32 * 1024
 #: tiles of inputs, and of images, whose parts lie in the first cache together
 STEPS = 2
+#: tiles of outputs that are summed together where there are more, and tiles of inputs
+PANEL, DEPTHS = 64, 4
 
 #: 16-bit numbers of a part of a left tile
 _PART = amx.EDGE * amx.DEPTH
@@ -68,8 +71,19 @@ def dense_amx_fits(spec: Dense) -> bool:
 
 def forward_scratch_size(spec: DenseAmx) -> int:
     """Return how many numbers of scratch `dense_amx_forward` needs."""
-    columns = spec.dense.outputs // amx.EDGE
-    return (2 + columns) * _tile(spec) + IMAGES * spec.dense.outputs
+    columns, deep = _panel(spec.dense)
+    return (2 + columns) * deep * _tile(spec) + IMAGES * columns * amx.EDGE
+
+
+def _panel(layer: Dense) -> tuple[int, int]:
+    """Return how many tiles of outputs are summed at once, and over how many of inputs.
+
+    The sums of few outputs stay near while all weights pass. Those of many would be
+    read and written again for every tile of inputs.
+    """
+    columns = layer.outputs // amx.EDGE
+    is_large = columns > PANEL and layer.inputs % (DEPTHS * amx.DEPTH) == 0
+    return (PANEL, DEPTHS) if is_large else (columns, 1)
 
 
 @kernel(x="f32*", w="f32*", bias="f32*", y="f32*", scratch="f32*", images="n")
@@ -86,42 +100,60 @@ def dense_amx_forward(
 ) -> None:
     """y[m] = f(bias + Σ x[m, k] · w[k]) for each of the images."""
     layer = spec.dense
+    panels = split(layer.outputs // amx.EDGE, _panel(layer)[0])
     with b.when(images < FEW):
         b.call(dense.dense_forward, x, w, bias, y, images, spec=layer)
     with b.when(images >= FEW), amx.tiles(b), b.loop(images, step=IMAGES) as m:
         count = b.smaller(images - m, IMAGES)
         rows = (x + m * layer.x_stride, w, bias, y + m * layer.y_stride, scratch)
-        _forward_block(b, rows, count, spec)
+        seen = b.var(b.zeros())
+        for first, columns, many in runs(panels):
+            with b.loop(many) as panel:
+                o = (panel * columns + first) * amx.EDGE
+                _forward_panel(b, rows, (o, columns), count, seen, spec)
+        with b.when(_is_spoilt(b, seen.get(), spec)):
+            b.call(dense.dense_forward, *rows[:-1], count, spec=layer)
 
 
-def _forward_block(
+def _forward_panel(
     b: Builder,
     places: tuple[Pointer, Pointer, Pointer, Pointer, Pointer],
+    panel: tuple[Value, int],
     count: Value,
+    seen: Var,
     spec: DenseAmx,
 ) -> None:
+    """Make some tiles of outputs, from number ``panel`` on, of up to 32 images."""
     x, w, bias, y, scratch = places
-    layer, tile = spec.dense, _tile(spec)
-    n, columns = layer.outputs, layer.outputs // amx.EDGE
-    left, right = scratch.cast("i16"), (scratch + 2 * tile).cast("i32")
-    sums = scratch + (2 + columns) * tile
-    clear(b, sums, IMAGES * n)
-    how = replace(_product(spec), columns=columns, sums_row=n, accumulate=True)
-    with b.loop(layer.inputs, step=amx.DEPTH) as k:
-        _cut_images(b, x + k, left, (layer.x_stride, 1, spec.cuts), count)
-        _cut_weights(b, w + k * n, right, spec)
-        following = w + (k + amx.DEPTH) * n
-        ahead = amx.Ahead((following,), amx.DEPTH * n // (16 * (columns // 2)))
-        amx.multiply(b, left, right, sums, 1, how, ahead)
-    seen = b.var(b.zeros())
-    with b.loop(count) as r, b.loop(n, step=amx.EDGE) as o:
-        value = (sums + (r * n + o)).vector()
+    layer, tile, (o, columns) = spec.dense, _tile(spec), panel
+    (most, deep), n, width = _panel(layer), layer.outputs, columns * amx.EDGE
+    left, right = scratch.cast("i16"), (scratch + 2 * deep * tile).cast("i32")
+    sums = scratch + (2 + most) * deep * tile
+    clear(b, sums, IMAGES * width)
+    how = replace(
+        _product(spec),
+        columns=columns,
+        left_block=2 * deep * tile,
+        right_column=deep * tile,
+        sums_row=width,
+        accumulate=True,
+    )
+    with b.loop(layer.inputs, step=deep * amx.DEPTH) as k:
+        _cut_images(b, x + k, left, (layer.x_stride, deep, spec.cuts), count)
+        for step in range(deep):
+            at = w + ((k + step * amx.DEPTH) * n + o)
+            _cut_weights(b, at, right + step * tile, (columns, deep * tile), spec)
+        ahead = None
+        if width == n:  # the weights of the next inputs follow these
+            lines = amx.DEPTH * n // (16 * (columns // 2))
+            ahead = amx.Ahead((w + (k + amx.DEPTH) * n,), lines)
+        amx.multiply(b, left, right, sums, deep, how, ahead)
+    with b.loop(count) as r, b.loop(width, step=amx.EDGE) as i:
+        value = (sums + (r * width + i)).vector()
         seen.add(value * 0.0)
         if layer.has_bias:
-            value = value + bias.vector(o)
-        (y + r * layer.y_stride).store(apply(b, layer.function, value), o)
-    with b.when(_is_spoilt(b, seen.get(), spec)):
-        b.call(dense.dense_forward, x, w, bias, y, count, spec=layer)
+            value = value + bias.vector(o + i)
+        (y + r * layer.y_stride).store(apply(b, layer.function, value), o + i)
 
 
 def _is_spoilt(b: Builder, seen: Value, spec: DenseAmx | AmxRows) -> Value:
@@ -162,12 +194,20 @@ def _cut_rows(
                 place.store(numbers, part * _PART)
 
 
-def _cut_weights(b: Builder, w: Pointer, right: Pointer, spec: DenseAmx) -> None:
-    """right[column][part] = the weights of 32 inputs, two by two."""
-    n = spec.dense.outputs
-    with b.loop(amx.EDGE) as pair, b.loop(n // amx.EDGE) as column:
+def _cut_weights(
+    b: Builder, w: Pointer, right: Pointer, how: tuple[int, int], spec: DenseAmx
+) -> None:
+    """right[column][part] = the weights of 32 inputs, two by two.
+
+    ``how`` are the columns, and words from one to the next.
+    """
+    n, (columns, apart) = spec.dense.outputs, how
+    with b.loop(amx.EDGE) as pair, b.loop(columns) as column:
         at = w + (pair * (2 * n) + column * amx.EDGE)
-        to = right + (column * _tile(spec) + pair * amx.EDGE)
+        if columns * amx.EDGE < n:
+            for row in (0, n):  # of the next inputs
+                b.prefetch(at + (amx.DEPTH * n + row))
+        to = right + (column * apart + pair * amx.EDGE)
         both = at.vector(0), at.vector(n)
         for part, words in enumerate(amx.paired(b, *both, count=spec.cuts)):
             to.store(words, part * amx.WORDS)
