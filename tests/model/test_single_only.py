@@ -81,3 +81,14 @@ def test_benchmark_and_compare_refuse_files_of_such_networks(
         get_network(str(path))
     with pytest.raises(NetworkError, match="compare: the network must have one"):
         read_recipe(str(path), None)
+
+
+def test_views_of_an_image_are_averaged_where_weights_are_shared() -> None:
+    image, conv = pl.Input(6, 6, 1), pl.Conv2D(2, kernel_size=3, padding="same")
+    x = conv(pl.Conv2D(2, kernel_size=1)(image))
+    network = pl.Network(inputs=image, outputs=pl.Flatten()(conv(x)))
+    images = np.random.default_rng(0).random((3, 6, 6, 1), np.float32)
+    model = model_of(network)
+    views = pl.TestTimeAugment(flip=True)
+    mean = (model.predict(images) + model.predict(images[:, :, ::-1])) / 2
+    np.testing.assert_allclose(model.predict(images, tta=views), mean, rtol=1e-5)

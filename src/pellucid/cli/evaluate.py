@@ -76,7 +76,7 @@ def evaluate(
     views = _parse_views(tta or [])
     if has_several(loaded.model.network):
         if views is not None:
-            require_single("evaluate with --tta", loaded.model.network)
+            require_single("evaluate with --tta", loaded.model.network, sharing=True)
         _evaluate_outputs(loaded, source, test, on, json=json)
         return
     assessment = assess(loaded.model, test, tta=views)

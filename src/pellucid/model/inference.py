@@ -71,7 +71,7 @@ class InferenceModel(StatefulModel):
             If the images do not fit.
         """
         if tta is not None:
-            require_single("predict with tta", self.network)
+            require_single("predict with tta", self.network, sharing=True)
         if has_several(self.network):
             return ports.predict(self, images, _CHUNK)
         if is_frame(images):
@@ -141,7 +141,7 @@ class InferenceModel(StatefulModel):
             If a metric says nothing of what the output means.
         """
         if tta is not None:
-            require_single("evaluate with tta", self.network)
+            require_single("evaluate with tta", self.network, sharing=True)
         if has_several(self.network):
             return evaluate_several(self, data, metrics, batch_size)
         if is_frame(data):
