@@ -72,12 +72,12 @@ _KINDS: dict[str, list[ir.Type]] = {
 }
 
 
-def _do(b: Builder, name: str, *arguments: int | Pointer) -> None:
+def _do(b: Builder, name: str, *arguments: Number | Pointer) -> None:
     """Call one of the instructions; numbers of tiles are part of it."""
     kinds = _KINDS[name]
     callee = b.unit.declare(f"llvm.x86.{name}", VOID, kinds)
     given = [
-        a.v if isinstance(a, Pointer) else ir.Constant(kind, a)
+        a.v if isinstance(a, Pointer | Value) else ir.Constant(kind, a)
         for a, kind in zip(arguments, kinds, strict=True)
     ]
     b.ir.call(callee, given)
@@ -204,10 +204,10 @@ class Product:
     left_row: int
     left_part: int
     left_step: int
-    left_block: int
+    left_block: Number
     right_step: int
-    right_column: int
-    sums_row: int
+    right_column: Number
+    sums_row: Number
     accumulate: bool = False
     parts: int = PARTS
     right_row: int = EDGE

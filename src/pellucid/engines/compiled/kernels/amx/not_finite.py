@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from pellucid.engines.compiled.codegen import (
     Builder,
@@ -56,8 +56,16 @@ class PlainForm:
     function: Function | None
 
 
-def _form(b: Builder, spec: Plain) -> PlainForm:
+def _form(b: Builder, spec: Plain | PlainForm) -> PlainForm:
     del b
+    if isinstance(spec, PlainForm):  # a kernel's that has any size itself
+        names = (field.name for field in fields(PlainForm))
+        return PlainForm(**{name: getattr(spec, name) for name in names})
+    return plain_form(spec)
+
+
+def plain_form(spec: Plain) -> PlainForm:
+    """Return a convolution's numbers."""
     conv, x, y = spec.conv, spec.conv.x, spec.conv.y
     return PlainForm(
         width=spec.width,
@@ -83,7 +91,7 @@ def are_finite(
     b: Builder,
     sums: Pointer,
     rows: Number,
-    columns: int,
+    columns: Number,
     kept: Callable[[Value], Value] | None = None,
 ) -> tuple[Value, Value]:
     """Return whether all ``rows · columns`` sums are finite, and whether some are not.

@@ -8,20 +8,25 @@ what is not finite are made again without AMX.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, fields
+
 from pellucid.engines.compiled.codegen import (
     Builder,
+    Number,
     Pointer,
-    Value,
     kernel,
+    sized,
     written_out,
 )
 from pellucid.engines.compiled.kernels.amx import amx
 from pellucid.engines.compiled.kernels.amx.conv_amx import ConvAmx
 from pellucid.engines.compiled.kernels.amx.not_finite import (
     Plain,
+    PlainForm,
     are_finite,
     conv_plain,
     finish,
+    plain_form,
 )
 from pellucid.engines.compiled.kernels.conv.conv import Conv
 from pellucid.engines.compiled.kernels.tile import Part
@@ -49,11 +54,8 @@ def pointwise_amx_fits(spec: ConvAmx) -> bool:
 
 def pointwise_scratch_size(spec: ConvAmx) -> int:
     """Return how many elements of scratch a worker needs."""
-    return _left_size(spec) + PIXELS * spec.conv.y.padded_channels
-
-
-def _left_size(spec: ConvAmx) -> int:
-    return PIXELS // amx.EDGE * spec.steps * spec.tile
+    left = PIXELS // amx.EDGE * spec.steps * spec.tile
+    return left + PIXELS * spec.conv.y.padded_channels
 
 
 def blocks(conv: Conv) -> int:
@@ -61,6 +63,32 @@ def blocks(conv: Conv) -> int:
     return -(-conv.y.height * conv.y.width // PIXELS)
 
 
+@dataclass(frozen=True, slots=True)
+class PointwiseForm(PlainForm):
+    """A 1×1 convolution for any size: ``steps`` of 32 inputs, where images begin."""
+
+    pixels: Number
+    steps: Number
+    x_begin: Number
+    y_begin: Number
+    cuts: int
+
+
+def _form(b: Builder, spec: ConvAmx) -> PointwiseForm:
+    del b
+    conv = spec.conv
+    plain = plain_form(Plain(conv, conv.y.width))
+    return PointwiseForm(
+        **{field.name: getattr(plain, field.name) for field in fields(plain)},
+        pixels=conv.y.height * conv.y.width,
+        steps=spec.steps,
+        x_begin=conv.x.at(-conv.top_left[0], -conv.top_left[1]),
+        y_begin=conv.y.at(0, 0),
+        cuts=spec.cuts,
+    )
+
+
+@sized(_form)
 @written_out
 @kernel(x="f32*", right="f32*", w="f32*", bias="f32*", y="f32*", scratch="f32*")
 def pointwise_amx(
@@ -72,16 +100,16 @@ def pointwise_amx(
     y: Pointer,
     scratch: Pointer,
     *,
-    spec: ConvAmx,
+    spec: PointwiseForm,
     part: Part | None = None,
 ) -> None:
     """y[i, j, o] = f(bias[o] + Σ x[i·s, j·s, c] · w[c, o]); a part is some `blocks`."""
-    conv, tile, steps = spec.conv, spec.tile, spec.steps
-    pixels, n, halves = conv.y.height * conv.y.width, conv.y.padded_channels, 2 * tile
-    first, last = part or (b.i64(0), b.i64(blocks(conv)))
-    left, sums = scratch.cast("i16"), scratch + _left_size(spec)
-    x = x + conv.x.at(-conv.top_left[0], -conv.top_left[1])
-    y = y + conv.y.at(0, 0)
+    pixels, n, steps = b.i64(spec.pixels), b.i64(spec.outputs), b.i64(spec.steps)
+    tile = spec.cuts * amx.WORDS
+    halves = 2 * tile
+    first, last = part or (b.i64(0), (pixels + (PIXELS - 1)) // PIXELS)
+    left, sums = scratch.cast("i16"), scratch + steps * (PIXELS // amx.EDGE * tile)
+    x, y = x + spec.x_begin, y + spec.y_begin
     product = amx.Product(
         rows=ROWS // amx.EDGE,
         columns=2,
@@ -96,9 +124,10 @@ def pointwise_amx(
     )
     with amx.tiles(b), b.loop(last, start=first) as block:
         begin = block * PIXELS
-        count = b.smaller(b.i64(pixels) - begin, PIXELS)
+        count = b.smaller(pixels - begin, PIXELS)
         with b.loop(count) as r:
-            row = x + _at(conv, begin + r, is_input=True)
+            i, j = (begin + r) // spec.width, (begin + r) % spec.width
+            row = x + (i * spec.x_row + j * spec.x_column)
             to = left + (r // amx.EDGE * (steps * halves) + r % amx.EDGE * amx.DEPTH)
             with b.loop(steps) as step:
                 at, place = row + step * amx.DEPTH, to + step * halves
@@ -112,9 +141,9 @@ def pointwise_amx(
         ):
             amx.multiply(
                 b,
-                left + i * (2 * product.left_block),
-                words + j * (2 * product.right_column),
-                sums + (i * (ROWS * n) + j * amx.DEPTH),
+                left + i * (steps * (2 * halves)),
+                words + j * (steps * (2 * tile)),
+                sums + (i * (n * ROWS) + j * amx.DEPTH),
                 steps,
                 product,
             )
@@ -122,19 +151,10 @@ def pointwise_amx(
         if spec.cuts > 1:
             is_good, is_bad = are_finite(b, sums, count, n)
             with b.when(is_bad):
-                plain = Plain(conv, conv.y.width)
-                outputs = b.i64(0), b.i64(n)
-                b.call(conv_plain, x, w, bias, y, begin, count, *outputs, spec=plain)
+                outputs = b.i64(0), n
+                b.call(conv_plain, x, w, bias, y, begin, count, *outputs, spec=spec)
         with b.when(is_good), b.loop(count) as r:
-            row, to = sums + r * n, y + _at(conv, begin + r, is_input=False)
+            i, j = (begin + r) // spec.width, (begin + r) % spec.width
+            row, to = sums + r * n, y + (i * spec.y_row + j * n)
             with b.loop(n, step=amx.EDGE) as o:
-                finish(b, conv, row.vector(o), bias + o, to + o)
-
-
-def _at(conv: Conv, pixel: Value, *, is_input: bool) -> Value:
-    """Return where a pixel of y lies, or of x that it sees."""
-    i, j = pixel // conv.y.width, pixel % conv.y.width
-    if not is_input:
-        return i * conv.y.row + j * conv.y.padded_channels
-    (down, across), m = conv.stride, conv.x
-    return i * (down * m.row) + j * (across * m.padded_channels)
+                finish(b, spec, row.vector(o), bias + o, to + o)

@@ -224,7 +224,8 @@ def amx_steps(spec: Winograd) -> tuple[int, int]:
     _, _, n_step = _strides(
         spec, spec.conv.x.padded_channels, spec.conv.y.padded_channels
     )
-    return amx.EDGE * n_step, product_of(spec, 1).right_column
+    columns = spec.conv.y.padded_channels // amx.EDGE
+    return amx.EDGE * n_step, right_size(spec) // columns
 
 
 @dataclass(frozen=True, slots=True)
