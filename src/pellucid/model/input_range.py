@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import math
 import warnings
 from collections.abc import Callable
 from typing import TypeAlias
@@ -62,9 +64,10 @@ class InputRange:
         """Warn of float pictures far outside of the range, once."""
         if not self._warns or images.dtype == np.uint8:
             return
-        found, (low, high) = self._of(images), self.known or _pixel_range(self._how)
-        if found is None or not np.isfinite(found).all():
+        found = self._of(images)
+        if found is None or not all(map(math.isfinite, found)):
             return
+        low, high = self.known or self._of_pixels
         reach = _FAR * max(high - low, 1.0)
         if low - reach <= found[0] and found[1] <= high + reach:
             return
@@ -80,16 +83,16 @@ class InputRange:
         if len(images.shape) != 4 or 0 in images.shape:
             return None
         if isinstance(images, PictureFiles) or images.dtype == np.uint8:
-            return _pixel_range(self._how)
+            return self._of_pixels
         return float(images.min()), float(images.max())
+
+    @functools.cached_property
+    def _of_pixels(self) -> Range:
+        """The range of inputs that preprocessing makes of uint8 pixels."""
+        scale, offset = np.asarray(self._how.scale), np.asarray(self._how.offset)
+        ends = np.stack([offset, 255 * scale + offset])
+        return float(ends.min()), float(ends.max())
 
 
 def _warn(sentence: str) -> None:
     warnings.warn(sentence, stacklevel=5)
-
-
-def _pixel_range(how: Preprocessing) -> Range:
-    """Return the range of inputs that preprocessing makes of uint8 pixels."""
-    scale, offset = np.asarray(how.scale), np.asarray(how.offset)
-    ends = np.stack([offset, 255 * scale + offset])
-    return float(ends.min()), float(ends.max())
