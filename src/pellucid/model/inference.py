@@ -74,10 +74,11 @@ class InferenceModel(StatefulModel):
             require_single("predict with tta", self.network, sharing=True)
         if has_several(self.network):
             return ports.predict(self, images, _CHUNK)
-        if is_frame(images):
+        is_array = isinstance(images, np.ndarray)
+        if not is_array and is_frame(images):
             is_table = has_numbers(images)
             images = images.to_numpy() if is_table else read_images(self, images)
-        if is_stream(images) and not is_array_like(images):
+        if not is_array and is_stream(images) and not is_array_like(images):
             return predict_stream(self, images, _CHUNK, tta=tta)
         x, session = self._input(images), self.view(tta)
         if 0 < len(x) <= _CHUNK:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import pellucid as pl
 from pellucid import engines
 from pellucid.engines.state import initial_state
 from pellucid.errors import DataError, EngineError, ShapeError
@@ -185,3 +186,16 @@ def test_gradients_returned_earlier_stay_as_they_were():
     one.gradients(images(2) * 3, labels)
     for name, array in first.items():
         np.testing.assert_array_equal(array, before[name])
+
+
+@pytest.mark.parametrize("width", [8, 5000])
+def test_outputs_of_single_images_are_arrays_of_their_own(width: int) -> None:
+    network = pl.Sequential(pl.Input(width), pl.Dense(3))
+    model = pl.Model(network, engine=pl.engines.compiled(threads=1), seed=0)
+    images = np.random.default_rng(0).standard_normal((3, width)).astype(np.float32)
+    expected = model.predict(images)
+    found = [model.predict(image[None].astype(np.float64)) for image in images]
+    np.testing.assert_allclose(np.concatenate(found), expected, atol=1e-4)
+    found[0][...] = 7
+    np.testing.assert_allclose(model.predict(images[1:2]), expected[1:2], atol=1e-4)
+    assert not np.shares_memory(found[1], found[2])

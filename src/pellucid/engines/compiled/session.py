@@ -69,6 +69,11 @@ class CompiledSession(SessionPrograms):
             program = self._predictor
             is_one = self._has_one and images.shape == self._one_image
             if is_one and program.is_fresh:
+                if self._small is not None and not program.shares_images:
+                    x, output, *at = self._small
+                    x[...] = images
+                    program.run_one(*at)
+                    return output.copy()
                 x = np.ascontiguousarray(images, np.float32)
                 output = np.empty(self._one_output, np.float32)
                 if program.shares_images:

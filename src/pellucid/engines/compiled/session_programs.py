@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,6 +41,8 @@ from pellucid.network import Network
 
 #: bytes that chunks' own derivatives may take together
 CHUNK_BYTES = 256 << 20
+#: numbers of an image up to which it is copied to where it is predicted
+SMALL = 4096
 
 
 class OutputArrays(NamedTuple):
@@ -60,7 +63,20 @@ class SessionPrograms(SessionWeights):
         self._has_one = len(network.inputs) == len(network.outputs) == 1
         self._one_image = (1, *network.input_shape)
         self._one_output = (1, *network.output_shape)
+        self._small = self._small_arrays()
         super().__init__(network, **given)
+
+    def _small_arrays(self) -> tuple[Array, Array, int, int] | None:
+        """Return arrays for one image and its output, and where they lie.
+
+        A small image is sooner copied than asked for its address.
+        """
+        if not self._has_one or prod(self._one_image) > SMALL:
+            return None
+        x, output = (
+            np.zeros(shape, np.float32) for shape in (self._one_image, self._one_output)
+        )
+        return x, output, address(x), address(output)
 
     @property
     def threads(self) -> int:
