@@ -60,6 +60,7 @@ def tflite(
     for i in range(0, len(x[0]), size):
         for entry, array in zip(entries, x, strict=True):
             runtime.set_tensor(entry["index"], _quantize(array[i : i + size], entry))
+        runtime.reset_all_variables()  # each batch begins anew
         runtime.invoke()
         for end, made in zip(ends, outputs, strict=True):
             made.append(_dequantize(runtime.get_tensor(end["index"]), end))

@@ -104,6 +104,7 @@ def _tensor(value: Value, buffer: int) -> dict[str, Any]:
         "type": _NUMBERS[value.dtype],
         "buffer": buffer,
         "name": value.name,
+        "is_variable": value.is_variable,
         "shape_signature": (-1, *value.shape[1:]) if is_open else None,
         "quantization": scales
         and {
@@ -222,6 +223,7 @@ def _value(tensor: dict[str, Any], buffers: list[dict[str, Any]]) -> Value:
         shape=shape,
         dtype=schema.TYPES.get(tensor["type"], f"type {tensor['type']}"),
         is_any_batch=bool(is_any),
+        is_variable=bool(tensor["is_variable"]),
         free_axes=_free_axes(signature),
     )
     data = buffers[tensor["buffer"]]["data"]

@@ -43,7 +43,8 @@ class Value:
 
     ``shape`` of what is computed has 1 for the batch. ``node`` is the node of ours
     whose output it is, or lies within the range of. ``free_axes`` are those that a
-    file leaves open, besides the batch.
+    file leaves open, besides the batch. A variable is an operator's own state, which
+    begins with zeros.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Value:
     is_any_batch: bool = True
     free_axes: tuple[int, ...] = ()
     scales: Scales | None = None
+    is_variable: bool = False
 
     @property
     def is_quantized(self) -> bool:

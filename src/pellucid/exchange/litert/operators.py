@@ -19,6 +19,7 @@ from pellucid.exchange.graph.resizing import add_resize
 from pellucid.exchange.graph.tensor import BATCH, LAST, Tensor
 from pellucid.exchange.litert import pointwise, reductions, schema
 from pellucid.exchange.litert.operator_view import OperatorView, Padded, Spread
+from pellucid.exchange.litert.recurrent import sequence_lstm
 from pellucid.network import layers as pl
 from pellucid.network.composites import ReduceMean
 from pellucid.network.composites.padding import Mode
@@ -559,5 +560,6 @@ READERS: dict[str, Callable[[OperatorView], Any]] = {
     "TILE": _tile,
     "TRANSPOSE": _transpose,
     "TRANSPOSE_CONV": _conv_transpose,
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": sequence_lstm,
     "custom operator Convolution2DTransposeBias": _transposed_with_bias,
 }

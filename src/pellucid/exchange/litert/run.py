@@ -46,6 +46,7 @@ def litert(path: Path, network: Network, images: Array) -> RuntimeMeasurement:
 
         def predict(x: Array) -> Array:
             interpreter.set_tensor(entry["index"], quantize_input(x, entry))
+            interpreter.reset_all_variables()  # each batch begins anew
             interpreter.invoke()
             return dequantize_output(interpreter.get_tensor(exit_["index"]), exit_)
 
@@ -70,6 +71,7 @@ def _several(interpreter: Any, network: Network) -> Predict:
     def one(packed: Array) -> Array:
         for entry, array in zip(entries, unpack(packed, shapes), strict=True):
             interpreter.set_tensor(entry["index"], quantize_input(array, entry))
+        interpreter.reset_all_variables()  # each batch begins anew
         interpreter.invoke()
         given = ((interpreter.get_tensor(end["index"]), end) for end in ends)
         return pack([dequantize_output(array, end) for array, end in given])

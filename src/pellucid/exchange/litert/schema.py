@@ -171,6 +171,15 @@ KINDS: dict[str, Kind] = {
     "TILE": Kind(69, (1, 0), 51),
     "TRANSPOSE": Kind(39, (1, 2), 26),
     "TRANSPOSE_CONV": _kind(67, (3, 3), 49, *_STRIDES, _ACTIVATION),
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": _kind(
+        44,
+        (1, 0),
+        71,
+        _ACTIVATION,
+        ("cell_clip", _FLOAT),
+        ("proj_clip", _FLOAT),
+        ("time_major", _BOOL),
+    ),
 }
 
 _QUANTIZATION: Fields = {
@@ -184,6 +193,7 @@ _TENSOR: Fields = {
     "buffer": (2, _UINT),
     "name": (3, Text()),
     "quantization": (4, Table(_QUANTIZATION)),
+    "is_variable": (5, _BOOL),
     "sparsity": (6, Table(SPARSITY)),
     "shape_signature": (7, Numbers("<i4")),
 }

@@ -65,7 +65,9 @@ def _shape(value: Value, batch: int | None) -> Shape:
 
 
 def _translate(graph: Graph, operator: Operator, made: ir.Graph) -> None:
-    inputs = ["" if i < 0 else str(i) for i in operator.inputs]
+    inputs = [  # a state of an operator's own is left out: it begins with zeros
+        "" if i < 0 or graph.values[i].is_variable else str(i) for i in operator.inputs
+    ]
     outputs = [str(i) for i in operator.outputs]
     ref = ref_of(graph, operator)
     constant = made.constants.get(inputs[0]) if inputs else None
@@ -113,8 +115,14 @@ def _translate(graph: Graph, operator: Operator, made: ir.Graph) -> None:
         )
 
 
+#: operators whose activation is inside
+_OWN_ACTIVATIONS = frozenset({"UNIDIRECTIONAL_SEQUENCE_LSTM"})
+
+
 def _fused(operator: Operator) -> tuple[str, str] | None:
     """Return kind and name of the activation that is fused to an operator."""
+    if operator.kind in _OWN_ACTIVATIONS:
+        return None
     number = operator.options.get("fused_activation_function") or 0
     known = 0 <= number < len(schema.ACTIVATIONS)
     name = schema.ACTIVATIONS[number] if known else str(number)
