@@ -148,6 +148,17 @@ def test_a_derivative_of_another_shape_is_refused():
         session(small()).vjp(images(2), np.zeros((2, 4), np.float32))
 
 
+def test_no_images_give_no_outputs_and_gradients_of_zero():
+    one = session(small())
+    nothing, grad = images(0), np.zeros((0, 3), np.float32)
+    assert one.activations(nothing)["dense"].shape == (0, 3)
+    output, saved = one.forward(nothing, True)
+    assert output.shape == (0, 3)
+    for found in (one.backward(saved, grad), one.vjp(nothing, grad)):
+        assert found[0].shape == nothing.shape
+        assert not any(array.any() for array in found[1].values())
+
+
 def test_float64_is_refused_with_what_to_take():
     network = small()
     state = initial_state(network, seed=0, dtype="float32")

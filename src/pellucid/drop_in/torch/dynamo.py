@@ -139,13 +139,7 @@ def _is_buffer(node: Any) -> bool:
 
 
 def _set_mode(graph: torch.fx.GraphModule, mode: bool | None) -> bool:
-    """Return whether a graph trains; with a mode, put it in that one first.
-
-    Raises
-    ------
-    ExchangeError
-        If some of it trains and some does not.
-    """
+    """Return whether any of a graph trains; with a mode, put all in that one first."""
     found = set()
     for node in list(graph.graph.nodes):
         if node.op == "call_method" and node.target == "add_" and not node.users:
@@ -168,9 +162,5 @@ def _set_mode(graph: torch.fx.GraphModule, mode: bool | None) -> bool:
             node.kwargs = {**node.kwargs, name: mode}
         else:
             node.args = (*node.args[:place], mode, *node.args[place + 1 :])
-    if len(found) > 1:
-        raise ExchangeError(
-            "compile: a graph must be all in training or all in evaluation; got both."
-        )
     graph.recompile()
-    return found.pop() if found else False
+    return any(found)

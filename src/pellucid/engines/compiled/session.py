@@ -149,6 +149,8 @@ class CompiledSession(SessionPrograms):
         """Return every node's output by name."""
         x = self._checked(images)
         count = len(x[0])
+        if not count:
+            return {node.name: self._none(node.name) for node in self._network.nodes}
         program = self._program(Purpose("activations", is_training=training))
         self._reserve(program, count)
         self._give_masks(program, None, count)
@@ -180,6 +182,9 @@ class CompiledSession(SessionPrograms):
         """Return the VJP: gradients with respect to the images and the parameters."""
         x, network = self._checked(images), self._network
         count = len(x[0])
+        if not count:
+            self._vectors["grads"][:] = 0
+            return join([np.zeros(each.shape, np.float32) for each in x]), self._grads()
         program = self._program(Purpose("vjp", is_training=training))
         self._reserve(program, count)
         self._give_masks(program, None, count)
@@ -205,6 +210,9 @@ class CompiledSession(SessionPrograms):
             spares_input_gradient=not input_gradient,
         )
         program = self._program(purpose)
+        if not count:
+            none = join([self._none(name) for name in self._network.outputs])
+            return none, SavedForward(self, self._version, (program, None, x))
         memories = self._memories.setdefault(purpose, SpareMemories())
         memories.attach(program, self._content)
         self._reserve(program, count)
@@ -241,6 +249,9 @@ class CompiledSession(SessionPrograms):
         kept = self._checked_grads("backward", grad_output, count)
         wants_input = program.low.purpose.wants_input_gradient
         grad_inputs = [np.zeros(a.shape, np.float32) for a in x if wants_input]
+        if not count:
+            self._vectors["grads"][:] = 0
+            return join(grad_inputs) if wants_input else None
         program.attach_memory(memory.memory, is_fresh=True)
         try:
             self._give_images(program, x)
@@ -300,8 +311,7 @@ class CompiledSession(SessionPrograms):
         count = len(x[0])
         if not count and part is not None:  # a share of a small batch may be empty
             self._vectors["grads"][:] = 0
-            shapes = (network.shapes[name] for name in network.outputs)
-            none = [np.empty((0, *shape), np.float32) for shape in shapes]
+            none = [self._none(name) for name in network.outputs]
             return StepResult(0.0, join(none))
         if not count:
             raise DataError("images: must be at least one to train; got none.")

@@ -237,6 +237,10 @@ class SessionPrograms(SessionWeights):
             self._chunks[key] = images
         return self._chunks[key]
 
+    def _none(self, node: str) -> Array:
+        """Return a node's output for no images."""
+        return np.empty((0, *self._network.shapes[node]), np.float32)
+
     def _reserve(self, program: Program, count: int) -> None:
         chunk = self._chunk(program, count)
         program.reserve(count, -(-count // chunk))
