@@ -31,7 +31,6 @@ CLAIMED: list[Any] = [
     nn.LogSoftmax,
     nn.MaxPool2d,
     nn.PReLU,
-    nn.PixelShuffle,
     nn.ReLU,
     nn.ReLU6,
     nn.SiLU,
