@@ -66,6 +66,10 @@ CASES = {
         ),
     ],
     "max pool": [layers.MaxPool2D(3, stride=2, padding=1)],
+    "max pool side by side": [
+        layers.Conv2D(9, kernel_size=3, padding=1),
+        layers.MaxPool2D((2, 3)),
+    ],
     "max pool overlapping": [layers.MaxPool2D((3, 2), stride=1, padding="same")],
     "avg pool": [layers.AvgPool2D(3, stride=2, padding="same")],
     "avg pool odd": [layers.AvgPool2D((3, 4), stride=(3, 1), padding=PAD)],

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pellucid.engines.compiled.codegen import Builder, Pointer, Value, kernel
-from pellucid.engines.compiled.kernels.elementwise.elementwise_loops import spans
+from pellucid.engines.compiled.kernels.elementwise.elementwise_loops import clear, spans
 from pellucid.engines.compiled.kernels.layout import ImageLayout
 from pellucid.engines.compiled.kernels.tile import Part
 
@@ -39,6 +39,11 @@ class Pool:
             strict=True,
         )
         return all(p == 0 and (o - 1) * s + k <= n for n, o, k, s, p in sizes)
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether windows lie inside the image, side by side."""
+        return self.is_inside and self.kernel == self.stride
 
 
 def cells(
@@ -174,8 +179,10 @@ def max_pool_backward(
     *,
     spec: MaxBack,
 ) -> None:
-    """grad_x at each window's first maximum += grad_y."""
+    """grad_x at each window's first maximum = or += grad_y."""
     pool = spec.pool
+    if spec.begins:
+        _clear_rest(b, grad_x, spec)
 
     def window(i: Value, j: Value, at: Value, lanes: int, c: Value) -> None:
         top = y.vector(at + c, lanes=lanes)
@@ -189,7 +196,7 @@ def max_pool_backward(
             wins = value.equals(top)
             to = grad_x + target
             mine = b.select(wins, waiting.get(), 0.0)
-            to.store(to.vector(c, lanes=lanes) + mine, c)
+            to.store(mine if spec.begins else to.vector(c, lanes=lanes) + mine, c)
             waiting.set(b.select(wins, b.zeros(lanes), waiting.get()))
 
         cells(b, pool, (i, j), (pool.x, spec.grad_x), cell)
@@ -199,11 +206,29 @@ def max_pool_backward(
 
 @dataclass(frozen=True, slots=True)
 class MaxBack:
-    """A max-pool and how the derivatives lie."""
+    """A max-pool and how the derivatives lie.
+
+    ``begins``: grad_x is written, not added to; windows lie side by side.
+    """
 
     pool: Pool
     grad_y: ImageLayout
     grad_x: ImageLayout
+    begins: bool = False
+
+
+def _clear_rest(b: Builder, grad_x: Pointer, spec: MaxBack) -> None:
+    """Write zeros to the last rows and columns, which belong to no window."""
+    pool, m = spec.pool, spec.grad_x
+    height, width = pool.y.height * pool.kernel[0], pool.y.width * pool.kernel[1]
+    parts = (
+        (m.at(0, width), height, m.width - width),
+        (m.at(height, 0), m.height - height, m.width),
+    )
+    for first, rows, columns in parts:
+        if rows and columns:
+            with b.loop(rows) as i:
+                clear(b, grad_x + (i * m.row + first), columns * m.padded_channels)
 
 
 @kernel(grad_y="f32*", grad_x="f32*")

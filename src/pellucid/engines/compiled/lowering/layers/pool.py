@@ -26,7 +26,8 @@ def lower(low: LoweringContext, node: Node) -> None:
     low.step(kernels.pool_forward, spec, x, y, node=node.name, parts=y.map.height)
 
     def back(grad: Value, to: Value, accumulate: bool) -> None:
-        if not accumulate:
+        begins = not accumulate and kind == "max" and spec.is_apart
+        if not accumulate and not begins:
             low.clear(to, node.name)
         if kind == "avg":
             low.step(
@@ -39,7 +40,7 @@ def lower(low: LoweringContext, node: Node) -> None:
             return
         low.step(
             kernels.max_pool_backward,
-            MaxBack(spec, grad.map, to.map),
+            MaxBack(spec, grad.map, to.map, begins),
             x,
             y,
             grad,
