@@ -219,6 +219,11 @@ class Lookahead(_OverSteps):
     NetworkError
         If a number is out of its range.
 
+    Notes
+    -----
+    Steps after the last multiple of ``every`` are not taken in: a training of fewer
+    steps ends with the weights that it began with.
+
     References
     ----------
     M. Zhang, J. Lucas, G. Hinton, J. Ba, Lookahead optimizer: k steps forward, 1 step
