@@ -12,6 +12,8 @@ import pytest
 from pages import PAGES, block
 
 from pellucid.exchange import FORMATS
+from pellucid.exchange.litert import operators as litert
+from pellucid.exchange.onnx import operators as onnx
 
 _LANGUAGE = re.compile(r"^```(\w+.*)$", re.MULTILINE)
 _NEEDS = re.compile(r"^(?:import|from) (\w+)", re.MULTILINE)
@@ -51,6 +53,25 @@ def test_every_format_has_a_page(name):
     titles = [line for line in pages.splitlines() if line.startswith("# ")]
     wanted = (f"`{FORMATS[name].suffix}`", f"`{name}`", f"# {name}")
     assert any(w in t or w in t.lower() for w in wanted for t in titles)
+
+
+#: what ONNX's page has in other words: QDQ
+_ELSEWHERE = {"DequantizeLinear", "QuantizeLinear"}
+
+
+@pytest.mark.parametrize(
+    ("page", "readers"),
+    [
+        ("onnx.md", set(onnx.READERS) | set(onnx.RECURRENT)),
+        ("tflite.md", set(litert.READERS) | set(litert.SPLITS)),
+    ],
+)
+def test_every_operator_that_is_read_is_on_its_page(page, readers):
+    lines = (PAGES / page).read_text(encoding="utf-8").splitlines()
+    (listed,) = (line for line in lines if line.startswith("Operators"))
+    words = set(re.findall(r"\w+", listed))
+    names = {name.split()[-1].removeprefix("Reduce") for name in readers}
+    assert names - words <= _ELSEWHERE
 
 
 def test_the_c_on_its_page_compiles_and_runs(tmp_path, monkeypatch):
