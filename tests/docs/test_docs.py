@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -80,3 +81,12 @@ def test_the_readme_links_every_page() -> None:
     linked = set(LINK.findall(PAGES[0].read_text(encoding="utf-8")))
     for page in PAGES[1:]:
         assert str(page.relative_to(ROOT)) in linked
+
+
+def test_every_extra_is_explained() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    page = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
+    rows = page.split("## Installing")[1].split("\n## ")[0]
+    named = set(re.findall(r"^\| (`.*?) \|", rows, re.MULTILINE))
+    listed = set(re.findall(r"`(\w+)`", " ".join(named)))
+    assert listed == set(project["project"]["optional-dependencies"])
