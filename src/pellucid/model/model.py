@@ -75,6 +75,7 @@ class Model(DifferentiableModel):
 
     Examples
     --------
+    >>> import numpy as np
     >>> import pellucid as pl
     >>> model = pl.Model(pl.zoo("mnist-torch"), engine="numpy")
     >>> model.predict(np.zeros((2, 28, 28, 1), np.uint8)).shape

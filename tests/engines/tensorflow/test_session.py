@@ -121,7 +121,9 @@ def test_xla_refuses_losses_of_numpy_functions_by_one_sentence() -> None:
     loss = obj.NumpyLoss(lambda z, t: z[:, 0], lambda z, t: z, title="called")
     message = "compile must be False where a loss is of NumPy"
     with pytest.raises(UnsupportedObjectiveError, match=message):
-        make("tensorflow", compile=True).build(net, state={}, loss=loss)
+        make("tensorflow", compile=True).build(
+            net, state=initial_state(net, seed=3, dtype="float32"), loss=loss
+        )
 
 
 def test_bfloat16_is_near_and_keeps_float32_weights() -> None:
