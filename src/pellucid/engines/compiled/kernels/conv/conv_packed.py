@@ -251,7 +251,7 @@ def conv_packed_joined(
                 places = (px, packed + o * spec.depth, bias + o, py + o)
                 _short(b, places, spec, width, count, pool)
         done = done + many * count
-        count = count // 4 if count > 1 else 0
+        count = max(count // 4, 1) if count > 1 else 0
 
 
 Places = tuple[Pointer, Pointer, Pointer, Pointer]

@@ -264,7 +264,7 @@ def groups(b: Builder, images: Value, most: int) -> Iterator[tuple[Value, int]]:
         with b.loop(many) as n:
             yield done + n * size, size
         done = done + many * size
-        size = size // 4 if size > 1 else 0
+        size = max(size // 4, 1) if size > 1 else 0
 
 
 @written_out
