@@ -57,6 +57,11 @@ CASES = {
         ("Add", ["square", "two"], ["sum"]),
         ("Where", ["r", "sum", "half"], ["y"]),
     ],
+    "a reciprocal that is 0 where there is none": [
+        ("Div", ["half", "x"], ["r"]),
+        ("Equal", ["x", "zero"], ["is_none"]),
+        ("Where", ["is_none", "zero", "r"], ["y"]),
+    ],
     "a sign": [("Sign", ["x"], ["s"]), ("Mul", ["s", "two"], ["y"])],
     "a large negative number where it is masked": [
         ("Less", ["x", "half"], ["masked"]),
@@ -78,6 +83,14 @@ def test_a_choice_is_one_expression_of_what_it_chooses_from(name, tmp_path):
     pl.exchange.write(model, tmp_path / "back.onnx")
     back = pl.exchange.read(tmp_path / "back.onnx", engine="numpy")
     np.testing.assert_allclose(back.predict(x), model.predict(x), atol=1e-6)
+
+
+def test_what_is_not_a_number_has_no_sign(tmp_path):
+    path = write(tmp_path / "m.onnx", [("Sign", ["x"], ["y"])])
+    model = pl.exchange.read(path, engine="numpy")
+    x = np.zeros((1, *SHAPE), np.float32)
+    x[0, 0] = np.nan, np.inf, -np.inf, -2
+    np.testing.assert_array_equal(model.predict(x), np.sign(x))
 
 
 def test_a_choice_between_two_values_is_refused_by_name(tmp_path):

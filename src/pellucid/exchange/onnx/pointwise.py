@@ -222,6 +222,11 @@ _COMBINING = {
 }
 
 
+def _sign(x: Expression) -> Expression:
+    """1, 0 or -1; not a number where x is none."""
+    return math.where(x > 0, 1, math.where(x < 0, -1, math.where(x >= 0, 0, x)))
+
+
 def _function(make: Any) -> Any:
     """Return the reader of a function without attributes."""
     return lambda op: _read_expression(op, make)
@@ -234,7 +239,7 @@ _FUNCTIONS = {
     "Erfc": lambda x: 1 - math.erf(x),  # tf2onnx's own
     "Exp": math.exp,
     "Reciprocal": lambda x: 1 / x,
-    "Sign": lambda x: math.where(x > 0, 1, math.where(x < 0, -1, 0)),
+    "Sign": _sign,
     "Sqrt": math.sqrt,
 }
 #: ONNX operators that are one function of each element

@@ -25,5 +25,8 @@ def _rewrite(graph: Graph, operator: Operator) -> None:
     divisor, other = equal.inputs
     if divisor in graph.constants:
         divisor, other = other, divisor
-    if graph.number(other) == 0 and division.inputs[1] == divisor:
+    numerator, denominator = division.inputs
+    if numerator in graph.constants:  # one function of the divisor
+        return
+    if graph.number(other) == 0 and denominator == divisor:
         operator.become("divide_safely", division.inputs)
