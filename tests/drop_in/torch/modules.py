@@ -30,7 +30,7 @@ class Classifier(nn.Module):
 
 
 class Residual(nn.Module):
-    """A shortcut, groups, a tied layer, and an image as output."""
+    """A shortcut added in place, groups, a tied layer, and an image as output."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -39,8 +39,9 @@ class Residual(nn.Module):
         self.unused = nn.Parameter(torch.ones(3))
 
     def forward(self, x: Any) -> Any:
-        x = self.conv(F.relu(self.norm(self.conv(x)))) + x
-        return torch.sigmoid(x)
+        y = self.conv(F.relu(self.norm(self.conv(x))))
+        y += x  # named after the counters of batch norms in training, too
+        return torch.sigmoid(y)
 
 
 class Recurrent(nn.Module):

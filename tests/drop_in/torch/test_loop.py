@@ -192,6 +192,7 @@ def test_shortcuts_tied_layers_groups_and_images(same_state: Any) -> None:
             optimizer.step()
     assert drop_in.unused.grad is None
     same_state(drop_in, module)
+    close(drop_in.eval()(x).detach(), module.eval()(x).detach())
 
 
 def test_dropout_draws_other_masks_each_time_and_none_in_evaluation() -> None:

@@ -178,6 +178,43 @@ def test_optimizers_without_a_counterpart_are_refused(make: Any, message: str) -
 
 
 @pytest.mark.parametrize(
+    ("hook", "where"),
+    [
+        (lambda m, _: m.register_forward_hook(lambda *_: None), "the module"),
+        (lambda _, o: o.register_step_post_hook(lambda *_: None), "the optimizer"),
+        (lambda _, o: o.register_step_pre_hook(lambda *_: None), "the optimizer"),
+        (lambda m, _: m.fc.bias.register_hook(lambda g: -g), "parameters.* 'fc.bias'"),
+        (
+            lambda m, _: m.fc.bias.register_post_accumulate_grad_hook(lambda p: None),
+            "parameters.* 'fc.bias'",
+        ),
+    ],
+)
+def test_hooks_are_refused_as_the_step_runs_none(hook: Any, where: str) -> None:
+    module = Plain()
+    optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
+    drop_in = pl.compile(module, loss=F.cross_entropy, optimizer=optimizer)
+    hook(drop_in, optimizer)
+    with pytest.raises(ExchangeError, match=f"no hooks on {where}"):
+        drop_in.train_step(torch.randn(5, 4), torch.randint(0, 3, (5,)))
+
+
+def test_schedules_of_momentum_are_refused_after_some_steps() -> None:
+    module = Plain()
+    optimizer = torch.optim.SGD(module.parameters(), lr=0.1, momentum=0.9)
+    drop_in = pl.compile(module, loss=F.cross_entropy, optimizer=optimizer)
+    x, y = torch.randn(5, 4), torch.randint(0, 3, (5,))
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        pytest.raises(ExchangeError, match="got 2 settings of SGD.*cycle_momentum"),
+    ):
+        patch.setattr("pellucid.drop_in.torch.objectives._MOST_SETTINGS", 1)
+        for momentum in (0.9, 0.9, 0.8):
+            optimizer.param_groups[0]["momentum"] = momentum
+            drop_in.train_step(x, y)
+
+
+@pytest.mark.parametrize(
     ("loss", "end", "labels"),
     [
         (nn.MSELoss(), None, torch.randn(5, 3)),

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from pellucid.drop_in.torch.compiled_shape import CompiledShape
+from pellucid.drop_in.torch.modes import has_hooks
 from pellucid.errors import ExchangeError
 
 
@@ -65,8 +66,40 @@ def _check_input(x: Any) -> None:
         )
 
 
+def check_unhooked(drop_in: Any, optimizer: Any) -> None:
+    """Refuse hooks that a training step would have to run, as it runs none."""
+    own = __package__ or ""
+    before = optimizer._optimizer_step_pre_hooks.values()
+    if has_hooks(drop_in):
+        where = "the module"
+    elif optimizer._optimizer_step_post_hooks or any(
+        not hook.__module__.startswith(own) for hook in before
+    ):
+        where = "the optimizer"
+    else:
+        return
+    raise ExchangeError(
+        f"compile: train_step must find no hooks on {where}, as it runs none; got "
+        "some. Train by your own loop instead."
+    )
+
+
 def check_trainable(shape: CompiledShape, trained: dict[str, Any]) -> None:
-    """Refuse to train weights that PyTorch trains as several, or several as one."""
+    """Refuse to train what a training step would train otherwise than PyTorch.
+
+    Those are parameters with hooks, and weights that PyTorch trains as several, or
+    several as one.
+    """
+    hooked = [
+        name
+        for name, parameter in trained.items()
+        if parameter._backward_hooks or parameter._post_accumulate_grad_hooks
+    ]
+    if hooked:
+        raise ExchangeError(
+            "compile: train_step must find no hooks on parameters, as it runs none; "
+            f"got some on '{hooked[0]}'. Train by your own loop instead."
+        )
     shared = shape.copies.shared
     if shared:
         raise ExchangeError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,9 @@ from pellucid.objectives import (
     Optimizer,
     RMSprop,
 )
+
+#: for how many settings of an optimizer a training step is compiled
+_MOST_SETTINGS = 6
 
 _FUNCTIONS = {
     F.cross_entropy: nn.CrossEntropyLoss,
@@ -96,6 +99,23 @@ class OptimizerKind:
     ours: Optimizer
     decays_all: bool
     slots: tuple[str, ...]
+
+
+def check_settled(kind: OptimizerKind, before: Collection[OptimizerKind]) -> None:
+    """Refuse an optimizer whose settings change again and again: they are compiled in.
+
+    Raises
+    ------
+    ExchangeError
+        If there were as many already as `_MOST_SETTINGS`.
+    """
+    if len(before) >= _MOST_SETTINGS:
+        raise ExchangeError(
+            "compile: train_step must find no schedule of anything but the learning "
+            f"rate, as it compiles the rest; got {len(before) + 1} settings of "
+            f"{type(kind.ours).__name__}. Give OneCycleLR cycle_momentum=False, or "
+            "train by your own loop."
+        )
 
 
 def read_optimizer(

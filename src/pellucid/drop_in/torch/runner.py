@@ -13,13 +13,15 @@ from pellucid.drop_in.torch.checks import (
     check_inputs,
     check_tensors,
     check_trainable,
+    check_unhooked,
 )
 from pellucid.drop_in.torch.compiled_shape import CompiledShape, Inputs, flatten
 from pellucid.drop_in.torch.function import PredictionPass, TrainingPass
-from pellucid.drop_in.torch.modes import Modes, has_hooks, modes_of
+from pellucid.drop_in.torch.modes import Modes, modes_of
 from pellucid.drop_in.torch.objectives import (
     OptimizerKind,
     OptimizerState,
+    check_settled,
     read_loss,
     read_optimizer,
 )
@@ -235,11 +237,7 @@ class Runner:
                 "compile: train_step must find the module in training mode; got "
                 "evaluation. Call train() first."
             )
-        if has_hooks(drop_in):
-            raise ExchangeError(
-                "compile: train_step must find no hooks on the module, as it runs "
-                "none; got some."
-            )
+        check_unhooked(drop_in, self.request.optimizer)
         shape, kind = self._trainer(drop_in, inputs)
         shape.check_batch(inputs)
         targets = shape.targets(y, len(inputs[0]), self.request.loss)
@@ -287,6 +285,7 @@ class Runner:
         )
         whole = self._variant(modes, inputs), kind
         if whole not in self._trainers:
+            check_settled(kind, [k for v, k in self._trainers if v == whole[0]])
             self._trainers[whole] = CompiledShape(
                 traced,
                 all_tensors(self._source),

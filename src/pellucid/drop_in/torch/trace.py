@@ -9,7 +9,7 @@ import contextlib
 import tempfile
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +93,7 @@ class Trace:
     def _structure(self, in_evaluation: bool) -> list[Any]:
         places = {node.name: i for i, node in enumerate(self.network.nodes)}
         nodes = [
-            (_repr(node.layer, in_evaluation), [places[n] for n in node.inputs])
+            (_computed(node.layer, in_evaluation), [places[n] for n in node.inputs])
             for node in self.network.nodes
         ]
         tensors = [source.tensors for source in self.sources.values()]
@@ -102,9 +102,12 @@ class Trace:
         return [nodes, tensors, self.log_axes, ends, counts, self.structure]
 
 
-def _repr(layer: Layer, in_evaluation: bool) -> str:
-    is_free = in_evaluation and isinstance(layer, Dropout)
-    return Dropout.stem if is_free else repr(layer)
+def _computed(layer: Layer, in_evaluation: bool) -> list[Any]:
+    """Return what a layer computes; names count operators that one mode alone has."""
+    if in_evaluation and isinstance(layer, Dropout):
+        return [Dropout]
+    names = [field.name for field in fields(layer) if field.name != "name"]
+    return [type(layer), *(repr(getattr(layer, name)) for name in names)]
 
 
 def trace(module: Any, shapes: Shapes, modes: Modes) -> Trace:
