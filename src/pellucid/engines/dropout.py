@@ -95,7 +95,8 @@ def mask(
     grid = np.zeros((len(indices), blocks.shape[1]), np.uint64)
     counter = (grid + blocks, grid + index, grid + low, grid + high)
     words = np.stack(philox(counter, node_key(seed, node)), axis=-1)
-    kept = words.reshape(len(indices), -1)[:, :size] >= np.uint64(threshold(rate))
+    words = words.reshape(len(indices), 4 * blocks.shape[1])[:, :size]
+    kept = words >= np.uint64(threshold(rate))
     return (kept * (1 / (1 - rate))).astype(dtype).reshape(-1, *shape)
 
 

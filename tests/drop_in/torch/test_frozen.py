@@ -90,6 +90,7 @@ def batch(count: int = 6) -> tuple[Any, Any]:
     return torch.randn(count, 6), torch.randint(0, 5, (count,))
 
 
+@pytest.mark.sweep(every=2)
 @pytest.mark.parametrize("fused", [False, True], ids=["loop", "train_step"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_frozen_stays_and_the_rest_trains_as_in_pytorch(
@@ -152,7 +153,7 @@ def test_dropout_alone_may_train_in_a_module_in_evaluation() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "options"),
-    [(nn.LSTM, {"num_layers": 2, "bidirectional": True}), (nn.RNN, {}), (nn.GRU, {})],
+    [(nn.LSTM, {"bidirectional": True}), (nn.RNN, {}), (nn.GRU, {})],
 )
 def test_both_biases_of_recurrent_layers_train_as_in_pytorch(
     kind: Any, options: dict[str, Any], same_state: Any

@@ -67,7 +67,7 @@ def error(found: Any, wanted: Any) -> float:
     return float(difference / (wanted.detach().abs().max() + 1e-3))
 
 
-@pytest.mark.sweep(every=9)
+@pytest.mark.sweep(every=39)
 @pytest.mark.filterwarnings("ignore")  # of PyTorch, about odd samples
 @pytest.mark.parametrize("training", [True, False], ids=["training", "evaluation"])
 @pytest.mark.parametrize("kind", CLAIMED, ids=lambda kind: kind.__name__)

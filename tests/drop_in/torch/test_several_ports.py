@@ -63,6 +63,12 @@ def leaves(output: Any) -> list[Any]:
     return list(output.values()) if isinstance(output, dict) else list(output)
 
 
+@pytest.fixture(scope="module")
+def pair() -> tuple[Any, Any]:
+    """A module and its drop-in, which are compiled for both modes once."""
+    return twins()
+
+
 @pytest.mark.parametrize("form", ["dict", "log"])
 def test_outputs_come_as_the_module_returns_them(form: str) -> None:
     module, drop_in = twins(form, example=batch())
@@ -82,12 +88,11 @@ def test_outputs_come_as_the_module_returns_them(form: str) -> None:
     [(True, (1.0, 0.5)), (True, (0.0, 1.0)), (False, (1.0, 0.5))],
 )
 def test_gradients_of_all_inputs_and_parameters(
-    training: bool, used: tuple[float, float]
+    pair: tuple[Any, Any], training: bool, used: tuple[float, float]
 ) -> None:
-    both = twins()
     grads = []
-    for module in both:
-        module.train(training)
+    for module in pair:
+        module.train(training).zero_grad()
         inputs = [x.requires_grad_() for x in batch()]
         outputs = module(*inputs)
         pairs = zip(used, outputs, strict=True)
@@ -100,6 +105,7 @@ def test_gradients_of_all_inputs_and_parameters(
         assert float((one - other).abs().max()) <= 2e-4 * largest
 
 
+@pytest.mark.sweep(every=2)
 @pytest.mark.parametrize("form", ["tuple", "dict"])
 def test_train_step_adds_the_losses_of_the_outputs(form: str) -> None:
     torch.manual_seed(1)

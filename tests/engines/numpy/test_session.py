@@ -165,3 +165,24 @@ def test_classic_networks_train_exactly_as_the_textbook(name: str) -> None:
     expected = transcription(start, 10_000, 0.1)
     for weight, array in m.weights.items():
         np.testing.assert_allclose(array, expected[weight], rtol=0, atol=1e-10)
+
+
+def test_no_images_give_no_outputs_and_gradients_of_zero() -> None:
+    session = model(branching()).session
+    before = session.state()
+    nothing, grad = np.zeros((0, 6, 6, 2)), np.zeros((0, 3))
+    assert session.predict(nothing).shape == (0, 3)
+    for training in (False, True):
+        found = session.activations(nothing, training=training)
+        assert found["concat"].shape == (0, 6, 6, 8)
+        output, saved = session.forward(nothing, training)
+        assert output.shape == (0, 3)
+        for grads in (
+            session.backward(saved, grad),
+            session.vjp(nothing, grad, training=training),
+        ):
+            assert grads[0].shape == nothing.shape
+            assert not any(array.any() for array in grads[1].values())
+    after = session.state()
+    for name, array in before.items():
+        assert name == "step" or np.array_equal(array, after[name])

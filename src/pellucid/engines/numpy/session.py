@@ -32,6 +32,7 @@ from pellucid.engines.saved_forward import SavedForward
 from pellucid.engines.state import pack_state, unpack_state
 from pellucid.network import Network
 from pellucid.network.layers import BatchNorm, Input, has_entry, is_own
+from pellucid.network.node import Node
 from pellucid.objectives import Loss, Optimizer, apply_update, is_built_in
 
 Records = dict[str, Forward]
@@ -258,6 +259,8 @@ class NumpySession:
     ) -> Records:
         """Run every node in order and keep what its derivative needs."""
         network = self._network
+        if not count_of(network, images):
+            return {node.name: self._nothing(node) for node in network.nodes}
         given = dict(zip(network.inputs, inputs_of(network, images), strict=True))
         weights = dict(self._parts.weights)
         records: Records = {}
@@ -277,6 +280,16 @@ class NumpySession:
             for role, values in records[node.name].buffers.items():
                 weights[f"{node.owner}.{role}"] = values
         return records
+
+    def _nothing(self, node: Node) -> Forward:
+        """Return a node's output for no images, whose derivatives are none."""
+        empty = {
+            name: np.zeros((0, *self._network.shapes[name]), self._dtype)
+            for name in (node.name, *node.inputs)
+        }
+        return Forward(
+            empty[node.name], lambda grad_y: tuple(empty[name] for name in node.inputs)
+        )
 
     def _learn(
         self,
