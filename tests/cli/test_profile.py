@@ -1,10 +1,12 @@
 """`pellucid profile`: shares of the peaks by layer, and memory."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 import pellucid as pl
+from pellucid import engines
 from pellucid.network import dumps
 
 
@@ -56,3 +58,26 @@ def test_a_run_is_profiled_too(pellucid, network, tmp_path):
     answer = pellucid("profile", str(tmp_path / "small.pellucid"), "--rounds", "1")
     assert answer.code == 0, answer.err
     assert "global_avg_pool2d" in answer.out
+
+
+def test_a_run_is_profiled_with_its_engine_s_options(pellucid, trained, monkeypatch):
+    asked = {}
+    recipe = trained / "recipe.toml"
+    text = recipe.read_text().replace('engine = "numpy"', 'engine = "compiled"')
+    text = text.replace("[engine_options]\n", "")
+    recipe.write_text(text + '\n[engine_options]\nprecision = "bfloat16"\n')
+    make = engines.make
+    monkeypatch.setattr(engines, "make", lambda n, **o: asked.update(o) or make(n, **o))
+    answer = pellucid("profile", "tiny", "--rounds", "1")
+    assert answer.code == 0, answer.err
+    assert asked == {"precision": "bfloat16", "threads": 1, "profile": True}
+    assert answer.out.endswith("for 1 image\n")
+
+
+def test_a_network_of_several_outputs_is_refused_in_the_command_s_name(pellucid):
+    image = pl.Input(4, 4, 1)
+    network = pl.Network(inputs=image, outputs=[pl.ReLU()(image), pl.Tanh()(image)])
+    Path("two.json").write_text(dumps(network))
+    answer = pellucid("profile", "two.json")
+    assert answer.code == 2
+    assert answer.err.startswith("error: profile: the network must have one output")

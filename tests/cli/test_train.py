@@ -296,6 +296,13 @@ def test_a_recipe_that_is_no_toml_is_refused(pellucid):
     assert "'bad.toml' must be readable TOML" in answer.err
 
 
+def test_the_announcement_names_another_precision(pellucid):
+    given = ("--data", "tiny.npz", "--engine", "compiled", "--epochs", "0")
+    bfloat16 = ("--set", "engine_options.precision=bfloat16")
+    answer = pellucid("train", "tiny.json", *given, *bfloat16)
+    assert "engine   compiled, float32, precision bfloat16" in answer.err
+
+
 def test_options_of_an_engine_stay_behind_when_a_run_moves(pellucid):
     given = ["--data", "tiny.npz", "--epochs", "1", "--quiet", "--run", "here"]
     first = pellucid(

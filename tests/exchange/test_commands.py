@@ -101,6 +101,20 @@ def test_an_imported_run_says_that_it_has_no_data(saved, capsys):
     assert "got no --data" in capsys.readouterr().err
 
 
+def test_an_imported_run_is_evaluated_on_the_data_that_recipes_begin_with(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    layers = (pl.MaxPool2D(14), pl.Flatten(), pl.Dense(10))
+    model = pl.Model(pl.Sequential(pl.Input(28, 28, 1), *layers), engine="numpy")
+    exchange.write(model, "theirs.onnx")
+    assert called("import", "theirs.onnx", "--preset", "unit") == 0
+    given = ("--data", "mnist", "--engine", "numpy", "--json")
+    capsys.readouterr()
+    assert called("evaluate", "theirs", *given) == 0
+    assert json.loads(capsys.readouterr().out)["count"] == 10_000
+
+
 def test_import_says_what_is_wrong_in_one_line(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "broken.onnx").write_bytes(b"no")
@@ -147,6 +161,33 @@ def test_a_refused_export_leaves_no_new_folder(saved, tmp_path, capsys):
     assert code == 2
     assert capsys.readouterr().err
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "rule"),
+    [
+        (("--to", ","), "--to must name a format; got ','."),
+        (("--to", "npz", "--calibration", "images.npy"), "must go with an int8 format"),
+        (("--to", "c", "--batch-size", "3"), "--batch-size must go with --train"),
+        (("--to", "native", "--train", "--batch-size", "0"), "from 1 to 1048576"),
+    ],
+)
+def test_export_ignores_no_option(saved, options, rule, capsys):
+    assert called("export", "small.pellucid", *options, "--out", "new") == 2
+    assert rule in capsys.readouterr().err
+    assert not Path("new").exists()
+
+
+@pytest.mark.parametrize("name", ["c", "native", "tflite", "wasm"])
+def test_int8_of_several_inputs_is_refused_in_one_sentence(name, tmp_path, capsys):
+    left, right = pl.Input(3, name="left"), pl.Input(3, name="right")
+    network = pl.Network(inputs=[left, right], outputs=pl.Add()(left, right))
+    pl.Model(network, engine="numpy").save(tmp_path / "two.pellucid")
+    np.savez(tmp_path / "two.npz", left=np.ones((8, 3)), right=np.ones((8, 3)))
+    given = ("--to", name, "--int8", "--data", str(tmp_path / "two.npz"))
+    assert called("export", str(tmp_path / "two.pellucid"), *given) == 2
+    said = f"export: {name}_int8: the network must have one input; got 2: left, right."
+    assert said in capsys.readouterr().err
 
 
 def test_export_refuses_formats_that_write_the_same_file(saved, capsys):

@@ -115,3 +115,9 @@ def test_trained_weights_are_taken(small):
     model = pl.Model(small, engine="numpy", seed=3)
     weights = {k: np.asarray(a) for k, a in model.weights.items()}
     assert verify.check_gradients(small, weights=weights).passes
+
+
+def test_an_integer_network_is_refused_as_one():
+    network = pl.Sequential(pl.Input(3), pl.Quantize(pl.Quantization(0.1)), name="q")
+    with pytest.raises(pl.UnsupportedLayerError, match="verify: networks must compute"):
+        verify.check_gradients(network)

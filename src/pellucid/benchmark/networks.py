@@ -20,7 +20,7 @@ from pellucid.network.ports import require_single
 LEAKY = "mnist-torch-leaky"
 
 
-def get_network(name: str) -> Network:
+def get_network(name: str, *, who: str = "benchmark") -> Network:
     """Return a network of the zoo, ``mnist-torch-leaky``, or one from a file.
 
     Raises
@@ -31,16 +31,16 @@ def get_network(name: str) -> Network:
     if name == LEAKY:
         return build_leaky()
     network = load_network(name) if Path(name).suffix in (".py", ".json") else zoo(name)
-    check_takes_images(network, name)
+    check_takes_images(network, name, who)
     return network
 
 
-def check_takes_images(network: Network, name: str) -> None:
+def check_takes_images(network: Network, name: str, who: str) -> None:
     """Refuse a network of several ports, or one that takes no images."""
-    require_single("benchmark", network, sharing=True)
+    require_single(who, network, sharing=True)
     if len(network.input_shape) != 3:
         raise NetworkError(
-            "benchmark: network must take images (height, width, channels); "
+            f"{who}: network must take images (height, width, channels); "
             f"got {name!r} with input shape {network.input_shape}."
         )
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -29,10 +31,18 @@ class PlanProfile:
 
 
 def profile_plan(
-    network: Network, *, batch: int, train: bool, rounds: int
+    network: Network,
+    *,
+    batch: int,
+    train: bool,
+    rounds: int,
+    options: Mapping[str, Any],
 ) -> PlanProfile:
-    """Measure a prediction, or a training step with Adam, on random images."""
-    engine = engines.make("compiled", threads=1, profile=True)
+    """Measure a prediction, or a training step with Adam, on random images.
+
+    The engine has the given options, but one thread.
+    """
+    engine = engines.make("compiled", **{**options, "threads": 1, "profile": True})
     draws = np.random.default_rng(0)
     images = draws.random((batch, *network.input_shape), dtype=np.float32)
     is_flat = len(network.output_shape) == 1

@@ -67,8 +67,9 @@ def evaluate(
     loaded = open_run(run, engine)
     source = data_source(loaded, data)
     section = DataSection(source=source)
-    if loaded.recipe is not None and loaded.recipe.data.source == source:
-        section = loaded.recipe.data
+    own = loaded.recipe.data if loaded.recipe is not None else None
+    if own is not None and own.given is None and own.source == source:
+        section = own
     if skip_broken:
         section = section.model_copy(update={"skip_broken": True})
     train, test = load_examples(section, loaded.model, progress=DataProgress())
@@ -105,7 +106,8 @@ def _parse_views(items: list[str]) -> TestTimeAugment | None:
     given = dict(parse_setting(i if "=" in i else f"{i}=true") for i in items)
     if given.keys() - {"flip", "shift"}:
         raise RunError(
-            f"evaluate: --tta must be flip or shift=PIXELS; got {', '.join(items)}."
+            f"evaluate: --tta must be flip or shift=PIXELS; got {', '.join(items)}. "
+            "For both give --tta twice."
         )
     return TestTimeAugment(**{"flip": False, **given})
 

@@ -50,11 +50,13 @@ def export(
         typer.Option("--train", help="Export the training step, too (native, wasm)."),
     ] = False,
     batch_size: Annotated[
-        int,
+        Optional[int],  # noqa: UP045
         typer.Option(
-            "--batch-size", help="Most images of one step of --train; sets the memory."
+            "--batch-size",
+            help="Most images of one step of --train; sets the memory. Default: 64.",
+            show_default=False,
         ),
-    ] = 64,
+    ] = None,
     layers: options.Layers = None,
     json: options.Json = False,
 ) -> None:
@@ -72,15 +74,32 @@ def export(
     """
     from pellucid.cli.open_run import open_run
     from pellucid.cli.own_code import load_own_code
+    from pellucid.errors import ExchangeError
     from pellucid.exchange import formats, write_all
+    from pellucid.exchange.api import check_network
     from pellucid.exchange.native.memory import memory_of
-    from pellucid.exchange.native.options import NativeOptions
+    from pellucid.exchange.native.options import BATCH, NativeOptions
 
     load_own_code(layers)
     names = [name.strip() for name in to.split(",") if name.strip()]
+    if not names:
+        raise ExchangeError(f"export: --to must name a format; got {to!r}.")
     entries = [formats.find_int8(n) if int8 else formats.find(n) for n in names]
     is_calibrated = any(entry.is_calibrated for entry in entries)
+    if calibration is not None and not is_calibrated:
+        raise ExchangeError(
+            f"export: --calibration must go with an int8 format; got {to}."
+        )
+    if batch_size is not None and not train:
+        raise ExchangeError(
+            f"export: --batch-size must go with --train; got {batch_size} without it."
+        )
+    most = BATCH if batch_size is None else batch_size
+    asked = NativeOptions(target=target, train=train, batch_size=most)
     loaded = open_run(run, "compiled" if is_calibrated else "numpy")
+    described = loaded.model.file()
+    for entry in entries:
+        check_network(described, entry)
     splits = load_splits(loaded, data)
     images = sample_images(loaded, splits)
     ranges = select_calibration(loaded, splits, calibration) if is_calibrated else None
@@ -89,7 +108,6 @@ def export(
     _make_folder(folder)
     stem = loaded.path.stem if loaded.path.is_file() else loaded.path.name
     targets = {folder / f"{stem}{entry.suffix}": entry for entry in entries}
-    asked = NativeOptions(target=target, train=train, batch_size=batch_size)
     try:
         write_all(loaded.model, targets, calibration=ranges, options=asked)
     except BaseException:
@@ -103,7 +121,7 @@ def export(
         if entry.is_compiled:
             row["memory_bytes"] = memory_of(path, entry.name)
         if train and row["runtime"]:
-            few = images[:batch_size]
+            few = images[:most]
             row |= verify_training(loaded.model, path, few, entry.name)
         if entry.is_calibrated and row["runtime"] and splits is not None:
             row |= measure_accuracy(loaded.model, path, splits[1], entry.name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pellucid.engines import Engine
 from pellucid.engines.registry import DEFAULT, ENGINES, REFERENCE
@@ -55,8 +56,8 @@ def open_run(run: str, engine: str | None = None) -> LoadedRun:
     return LoadedRun(from_file(file, engine=chosen), path, recipe)
 
 
-def network_or_run(name: str) -> Network:
-    """Return a network of the zoo or a file, or else that of a run.
+def network_or_run(name: str, who: str) -> tuple[Network, dict[str, Any]]:
+    """Return a network of the zoo, a file or a run, and the run's compiled options.
 
     Raises
     ------
@@ -68,12 +69,15 @@ def network_or_run(name: str) -> Network:
     try:
         path = model_path(name)
     except RunError:
-        return get_network(name)
+        return get_network(name, who=who), {}
     if path.suffix in (".py", ".json"):
-        return get_network(name)
+        return get_network(name, who=who), {}
     network = ModelFile.read(path).network
-    check_takes_images(network, name)
-    return network
+    check_takes_images(network, name, who)
+    folder = find(name)
+    recipe = Recipe.read(RunFolder(folder).recipe) if folder.is_dir() else None
+    is_compiled = recipe is not None and recipe.engine == DEFAULT
+    return network, dict(recipe.engine_options) if recipe and is_compiled else {}
 
 
 def _for_this_machine(recipe: Recipe) -> Recipe:

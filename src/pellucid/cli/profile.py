@@ -35,7 +35,8 @@ def profile(
 ) -> None:
     """Show each layer's time and its shares of the core's measured peaks.
 
-    One thread of the compiled engine runs random images. The shares are those of the
+    One thread of the compiled engine runs random images, with the engine's options of
+    a run (precision …) where NETWORK is one. The shares are those of the
     multiply-adds and of the bytes that this core did at best, measured first; a layer
     near one of them cannot become much faster. The last line is the peak of memory.
 
@@ -44,15 +45,16 @@ def profile(
     pellucid profile mobilenet-v1
     pellucid profile resnet18 --size 64 --batch 32 --train
     """
-    import pellucid as pl
     from pellucid.benchmark.networks import resize_input
     from pellucid.benchmark.profiling import profile_plan
     from pellucid.cli.open_run import network_or_run
 
-    chosen: pl.Network = network_or_run(network)
+    chosen, settings = network_or_run(network, "profile")
     if size is not None:
         chosen = resize_input(chosen, size)
-    found = profile_plan(chosen, batch=batch, train=train, rounds=rounds)
+    found = profile_plan(
+        chosen, batch=batch, train=train, rounds=rounds, options=settings
+    )
     if json:
         emit(asdict(found))
         return
@@ -73,4 +75,5 @@ def profile(
     flops = 2e-9 * peaks.multiply_adds * peaks.cycles_per_s
     reads = 1e-9 * peaks.read_bytes * peaks.cycles_per_s
     answer(f"\npeaks of one core: {flops:.0f} GFLOP/s, {reads:.0f} GB/s")
-    answer(f"peak memory of the plan: {found.peak_bytes:,} bytes for {batch} image(s)")
+    images = "1 image" if batch == 1 else f"{batch} images"
+    answer(f"peak memory of the plan: {found.peak_bytes:,} bytes for {images}")

@@ -37,11 +37,13 @@ class Announcement(Callback):
         parts = [f"{len(trainer.train.dataset):,} training images"]
         if trainer.validation is not None:
             parts.append(f"{len(trainer.validation.dataset):,} validation images")
+        precision = recipe.engine_options.get("precision", recipe.dtype)
+        products = "" if precision == recipe.dtype else f", precision {precision}"
         lines = {
             "network": f"{network.name}: {network.parameter_count:,} parameters, "
             f"{network.multiply_adds:,} multiply-adds per image",
             "data": f"{recipe.data.source}: {', '.join(parts)}",
-            "engine": f"{recipe.engine}, {recipe.dtype}",
+            "engine": f"{recipe.engine}, {recipe.dtype}{products}",
             "run": str(self._path),
         }
         for key, text in lines.items():

@@ -162,19 +162,7 @@ def contents_of(
 ) -> dict[str, bytes]:
     """Return a format's files by name, as bytes; the first is the main one."""
     file = model.file()
-    if file.dtype != "float32" and entry.name not in _KEEPS_FLOAT64:
-        raise ExchangeError(
-            f"export: a model must be float32 for {entry.name}; got {file.dtype}. "
-            f"Formats that keep it: {', '.join(_KEEPS_FLOAT64)}."
-        )
-    who = f"export: {entry.name}"
-    if entry.name not in _KEEPS_INTEGERS:
-        refuse_integers(who, file.network)
-    require_known_layers(who, file.network)
-    if not entry.holds_several:
-        require_single(who, file.network, sharing=True)
-    if not entry.holds_shared:
-        require_own_weights(who, file.network)
+    check_network(file, entry)
     if entry.is_calibrated and calibration is None:
         raise ExchangeError(
             f"export: {entry.name} must be given images to calibrate on; got none. "
@@ -191,6 +179,29 @@ def contents_of(
     else:
         contents = module.contents(file, name)
     return contents
+
+
+def check_network(file: ModelFile, entry: formats.Format) -> None:
+    """Refuse a network that a format cannot hold, as far as its kind tells.
+
+    Raises
+    ------
+    ExchangeError, NetworkError, UnsupportedLayerError
+        If its type, its inputs and outputs or its layers are none of the format's.
+    """
+    if file.dtype != "float32" and entry.name not in _KEEPS_FLOAT64:
+        raise ExchangeError(
+            f"export: a model must be float32 for {entry.name}; got {file.dtype}. "
+            f"Formats that keep it: {', '.join(_KEEPS_FLOAT64)}."
+        )
+    who = f"export: {entry.name}"
+    if entry.name not in _KEEPS_INTEGERS:
+        refuse_integers(who, file.network)
+    require_known_layers(who, file.network)
+    if not entry.holds_several:
+        require_single(who, file.network, sharing=True)
+    if not entry.holds_shared:
+        require_own_weights(who, file.network)
 
 
 def read(

@@ -345,9 +345,10 @@ def _find_by_content(path: Path) -> Format:
     if not is_named and content.may_be_onnx(path):
         return FORMATS["onnx"]
     if not is_named:
+        known = ", ".join(f.name for f in FORMATS.values() if f.is_read)
         raise ExchangeError(
             f"import: '{path}' must be a model in a format that is known; got content "
-            f"and a name that tell none. Name it with --format: {', '.join(FORMATS)}."
+            f"and a name that tell none. Name it with --format: {known}."
         )
     return find_by_path(path)
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pellucid.engines.dropout import masks_for
+from pellucid.engines.integer_networks import refuse_integers
 from pellucid.engines.numpy import NumpySession
 from pellucid.engines.numpy.layers import Mode, run
 from pellucid.engines.ports import inputs_of, labels_of, loss_terms
@@ -131,6 +132,7 @@ def check_gradients(
     >>> check_gradients(zoo("xor-one-hidden")).passes
     True
     """
+    refuse_integers("verify", network)
     chosen = choose_loss(network, loss)
     start = network.initial_weights(seed, "float64")
     if weights is not None:
