@@ -139,6 +139,22 @@ def test_several_inputs_and_outputs_go_by_name(make: Any, tmp_path: Path) -> Non
     assert memory_of(path, "wasm") > 4 * every  # that of activations alone
 
 
+@pytest.mark.parametrize("form", ["symmetric", "asymmetric", "uint8"])
+def test_integers_of_each_image_are_rounded_without_a_library(form, tmp_path):
+    layer = pl.Hybrid(pl.Dense(4), form=form)
+    network = pl.Sequential(pl.Input(8), layer)
+    random = np.random.default_rng(0)
+    weight = random.integers(-127, 128, (8, 4), np.int8)
+    named = {"hybrid.weight": weight, "hybrid.scale": np.full(4, 0.1, np.float32)}
+    model = pl.Model(network, engine="numpy")
+    model.load_weights({**model.weights, **named})
+    images = random.normal(size=(4, 8)).astype(np.float32)
+    # every step is 1, and there are halves between two of them
+    images[0] = -127, 127, 0.5, -0.5, 1.5, -1.5, np.nextafter(np.float32(0.5), 0), -2.5
+    path = exchange.write(model, tmp_path / "m.wasm.mjs")
+    assert exchange.verify_export(model, path, images).relative < 1e-6
+
+
 def test_types_are_named_as_typescript_looks_for_them(tmp_path: Path) -> None:
     model = pl.Model(pl.Sequential(pl.Input(2), pl.Dense(2)), engine="numpy")
     for name in ("m.js", "a b", "n.mjs"):

@@ -231,6 +231,12 @@ class Builder:
         """Return |x|."""
         return self.call_intrinsic("llvm.fabs", x)
 
+    def rounded(self, x: Value) -> Value:
+        """Return x as a whole number, halves away from 0, without a library's round."""
+        below = 0.5 - 2.0 ** (-54 if x.type == F64 else -25)  # the number before 0.5
+        half = self.call_intrinsic("llvm.copysign", self.like(below, x), x)
+        return self.call_intrinsic("llvm.trunc", x + half)
+
     def maximum(self, x: Value, y: Number) -> Value:
         """Return the larger; NaN where either is NaN."""
         return self.call_intrinsic("llvm.maximum", x, self.like(y, x))

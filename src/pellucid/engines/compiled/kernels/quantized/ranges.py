@@ -79,7 +79,7 @@ def _quantize(
         else:
             steps = b.product(value, inverse)
             steps = steps + point if spec.form == "asymmetric" else steps
-            rounded = b.call_intrinsic("llvm.round", steps)
+            rounded = b.rounded(steps)
         kept = b.smaller(b.larger(rounded, least), most)
         q.store(kept if spec.form == "symmetric" else kept - point, place)
 
@@ -103,7 +103,7 @@ def _asymmetric(b: Builder, low: Value, high: Value) -> tuple[Value, Value, Valu
     point = b.select(
         is_lower, b.like(-128.0, wide) - below, b.like(127.0, wide) - above
     )
-    point = b.call_intrinsic("llvm.round", point)
+    point = b.rounded(point)
     point = b.smaller(b.larger(point, -128.0), 127.0)
     point = b.select(is_wide, point, b.like(0.0, point))
     step = b.narrow(scale)
