@@ -15,19 +15,21 @@ import pytest
 import pellucid as pl
 from pellucid.serving import Log, create_app
 from pellucid.studio import SharedModel
+from pellucid.studio.examples import OpenedRun
 
 AXE = "axe-core@4.14.1"
 
 
 @contextmanager
-def served(model: pl.Model) -> Iterator[str]:
-    """Serve the studio over a model; yields its address."""
+def served(model: pl.Model, run: OpenedRun | None = None) -> Iterator[str]:
+    """Serve the studio over a model, perhaps a run's; yields its address."""
     import socket
     import time
 
     import uvicorn
 
-    app = create_app([], log=Log("none"), bench=SharedModel(model, model.network.name))
+    bench = SharedModel(model, model.network.name, run)
+    app = create_app([], log=Log("none"), bench=bench)
     listening = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, ws="none"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})

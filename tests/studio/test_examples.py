@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
+from studio_pages import served
 
 import pellucid as pl
 from pellucid.network import to_json
@@ -99,3 +102,83 @@ def test_a_named_dataset_must_have_the_models_classes():
     assert found.name == "mnist"
     digits.classes = tuple("abcdefghij")
     assert examples_for(digits) is None
+
+
+@pytest.fixture
+def analogue(tmp_path):
+    """A run whose test pictures have floating-point pixels."""
+    draws = np.random.default_rng(1)
+    arrays = {
+        "x_train": draws.normal(0, 2, (6, 8, 8, 1)).astype(np.float32),
+        "y_train": np.arange(6) % 2,
+        "x_test": draws.normal(0, 2, (4, 8, 8, 1)).astype(np.float32),
+        "y_test": np.arange(4) % 2,
+    }
+    np.savez(tmp_path / "signals.npz", **arrays)
+    network = pl.Sequential(
+        pl.Input(8, 8, 1), pl.Conv2D(3, 3, activation="relu"), pl.Flatten(), pl.Dense(2)
+    )
+    source = {"source": str(tmp_path / "signals.npz")}
+    document = {"network": to_json(network), "data": source}
+    run = OpenedRun("signals", Recipe.parse(document, origin="a test"))
+    model = pl.Model(network, engine="numpy", classes=("0", "1"))
+    return SharedModel(model, "signals", run), arrays["x_test"]
+
+
+def test_pictures_of_floating_point_pixels_are_looked_into(analogue):
+    bench, images = analogue
+    app = create_app([], settings=Settings(), log=Log("none"), bench=bench)
+    with TestClient(app, base_url="http://127.0.0.1") as client:
+        seen = client.get("/studio/sample?index=1").json()
+        held = np.frombuffer(base64.b64decode(seen["image"]), "<f8")
+        np.testing.assert_array_equal(held, images[1].ravel())
+        expected = f"from {images[1].min():.4g} to {images[1].max():.4g}"
+        assert seen["done"][1].endswith(expected)
+        asked = {"image": seen["image"], "node": "conv2d", "at": [2, 3, 1]}
+        shown = client.post("/studio/arithmetic", json=asked).json()
+        weight = bench.model.weights["conv2d.weight"].astype(np.float64)
+        window = images[1][2:5, 3:6, 0].astype(np.float64)
+        assert shown["steps"][-1]["value"] == pytest.approx(
+            (window * weight[:, :, 0, 1]).sum(), rel=1e-9
+        )
+        walked = client.post("/studio/walk", json={"image": seen["image"]}).json()
+        assert np.isin(walked["pixels"]["values"], images[1].astype(np.float64)).all()
+        for kind in ("occlusion", "integrated-gradients", "grad-cam"):
+            asked = {"image": seen["image"], "kind": kind}
+            assert client.post("/studio/map", json=asked).json()["largest"] > 0
+        patches = client.post("/studio/patches", json={"node": "conv2d", "channel": 0})
+        cut = patches.json()["patches"][0]
+        (top, bottom), (left, right) = cut["field"]
+        part = images[cut["index"], top : bottom + 1, left : right + 1]
+        held = np.frombuffer(base64.b64decode(cut["image"]), "<f8")
+        np.testing.assert_array_equal(held, part.ravel())
+
+
+@pytest.fixture
+def address(analogue):
+    bench, _ = analogue
+    with served(bench.model, bench.run) as url:
+        yield url
+
+
+def test_the_page_paints_floating_point_pixels_and_offers_the_run(
+    open_page, analogue
+):
+    from playwright.sync_api import expect
+
+    page = open_page(viewport={"width": 360, "height": 800})
+    page.click("#sample")
+    expect(page.locator("#done")).to_contain_text("floating-point")
+    painted = page.locator("#seen").evaluate(
+        "(canvas) => [...canvas.getContext('2d').getImageData(0, 0, 8, 8).data]"
+    )
+    values = analogue[1][0].ravel().astype(np.float64)
+    expected = 255 * (values - values.min()) / np.ptp(values)
+    np.testing.assert_allclose(painted[::4], expected, atol=0.51)
+    page.goto("/#walk")
+    expect(page.locator("#walk-steps .walk-pixels td")).to_have_count(64)
+    wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    assert page.evaluate(wide) == 0
+    page.goto("/#train")
+    expect(page.locator("[name=network]")).to_have_value("run")
+    expect(page.locator("[name=data]")).to_have_value("run")

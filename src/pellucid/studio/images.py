@@ -20,6 +20,7 @@ from pellucid.serving.tensors import check_finite
 
 Array = npt.NDArray[Any]
 DIGIT = (28, 28, 1)
+_FLOAT = np.dtype("<f8")
 
 
 def takes_pictures(network: Network, of_input: str | None = None) -> bool:
@@ -139,8 +140,9 @@ def decode(model: Model, held: str | Mapping[str, str]) -> Any:
     Returns
     -------
     ndarray, of the network's input shape
-        uint8 of a picture, else float64 little-endian. Of several inputs or outputs a
-        dict by input, in which zeros stand for inputs that the page has not.
+        uint8 of a picture, or float64 little-endian: of what is none, and of pictures
+        whose data has floating-point pixels. Of several inputs or outputs a dict by
+        input, in which zeros stand for inputs that the page has not.
 
     Raises
     ------
@@ -164,6 +166,14 @@ def decode(model: Model, held: str | Mapping[str, str]) -> Any:
     }
 
 
+def describe_pixels(example: Array) -> list[str]:
+    """Say which values a picture's pixels have, where they are not bytes."""
+    if example.dtype == np.uint8:
+        return []
+    low, high = float(example.min()), float(example.max())
+    return [f"its pixels are floating-point numbers, here from {low:.4g} to {high:.4g}"]
+
+
 def as_batch(example: Any) -> Any:
     """Return an example, of several inputs each, as a batch of one."""
     if isinstance(example, dict):
@@ -173,14 +183,16 @@ def as_batch(example: Any) -> Any:
 
 def _decode(network: Network, of_input: str | None, text: str) -> Array:
     shape, dtype = input_shape(network, of_input), _dtype(network, of_input)
+    count = prod(shape)
     try:
         content = base64.b64decode(text, validate=True)
     except (ValueError, binascii.Error) as error:
         raise DataError(f"studio: the image must be base64; got {error}.") from error
-    expected = prod(shape) * dtype.itemsize
-    if len(content) != expected:
+    if len(content) == count * _FLOAT.itemsize:
+        dtype = _FLOAT
+    if len(content) != count * dtype.itemsize:
         raise DataError(
-            f"studio: the image must have {expected} bytes for shape "
+            f"studio: the image must have {count * dtype.itemsize} bytes for shape "
             f"{shape}; got {len(content)}. Was the network exchanged? Draw again."
         )
     values = np.frombuffer(content, dtype).reshape(shape)
@@ -210,12 +222,12 @@ def prepare_values(
 
 
 def _dtype(network: Network, of_input: str | None) -> np.dtype[Any]:
-    return np.dtype("u1" if takes_pictures(network, of_input) else "<f8")
+    return np.dtype("u1") if takes_pictures(network, of_input) else _FLOAT
 
 
 def encode(values: Array) -> str:
-    """Return pixels of uint8, or float64 of what is no picture, as base64."""
-    dtype = np.dtype("u1" if values.dtype == np.uint8 else "<f8")
+    """Return pixels of uint8, or anything else in float64, as base64."""
+    dtype = np.dtype("u1") if values.dtype == np.uint8 else _FLOAT
     return base64.b64encode(np.ascontiguousarray(values, dtype).tobytes()).decode()
 
 

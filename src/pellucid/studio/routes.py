@@ -11,7 +11,6 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from pellucid import data
-from pellucid.errors import DataError
 from pellucid.network import to_json
 from pellucid.network.ports import has_several
 from pellucid.network.zoo import ZOO
@@ -162,7 +161,9 @@ def _sample(model: Any, examples: Examples | None, index: int) -> dict[str, Any]
         of += f", {test.files[place]}"
     said = f"test {what} {of}; it is: {_truth(test, place)}"
     done = {**shown, "done": [said], "label": _class_of(test, place)}
-    if not images.takes_pictures(model.network):
+    if images.takes_pictures(model.network):
+        done["done"] += images.describe_pixels(example)
+    else:
         done["values_in"] = [float(value) for value in example.ravel()]
     return done
 
@@ -176,16 +177,12 @@ def _sample_parts(network: Any, examples: Examples, place: int) -> dict[str, Any
     said = f"test example {place} of {examples.name}; it is: {truth}"
     parts = {}
     for name, array in zip(network.inputs, test.images, strict=True):
-        one = array[place]
-        values = None
-        if not images.takes_pictures(network, name):
+        one, done, values = array[place], [said], None
+        if images.takes_pictures(network, name):
+            done += images.describe_pixels(one)
+        else:
             values = [float(value) for value in one.ravel()]
-        elif one.dtype != np.uint8:
-            raise DataError(
-                "studio: test pictures must be uint8 to be shown; got "
-                f"{one.dtype} for input '{name}'."
-            )
-        parts[name] = inspection.describe_part(one, [said], values)
+        parts[name] = inspection.describe_part(one, done, values)
     return parts
 
 

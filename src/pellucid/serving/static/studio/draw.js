@@ -75,6 +75,7 @@ function renderOutput(verdict, table, names, said) {
   const { probabilities: shares, values } = said ?? {};
   [...rows.rows].forEach((row, i) => {
     row.className = said && i === said.best ? "best" : "";
+    row.querySelector(".fill").hidden = Boolean(values && !shares); // a value is no share of anything
     row.querySelector(".fill > div").style.width = `${100 * (shares?.[i] ?? 0)}%`;
     row.cells[2].textContent = shares ? percent(shares[i]) : values ? number(values[i]) : "–";
   });

@@ -4,8 +4,20 @@ export function bytes(text) {
   return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 }
 
-/** Paint an image of uint8, shape [height, width, channels]. */
-export function paintImage(canvas, pixels, [height, width, channels]) {
+/** Bytes to paint for pixels in float64: 0 to 1 as they are, others from least to largest. */
+function greys(values) {
+  let low = Infinity, high = -Infinity;
+  for (const value of values) {
+    low = Math.min(low, value);
+    high = Math.max(high, value);
+  }
+  if (low >= 0 && high <= 1) [low, high] = [0, 1];
+  return values.map((value) => 255 * (value - low) / (high - low || 1));
+}
+
+/** Paint an image's bytes, of uint8 or float64, shape [height, width, channels]. */
+export function paintImage(canvas, given, [height, width, channels]) {
+  const pixels = given.length > height * width * channels ? greys(new Float64Array(given.buffer)) : given;
   canvas.width = width;
   canvas.height = height;
   const image = new ImageData(width, height);

@@ -55,6 +55,10 @@ async function fill() {
   byId("beside-runs").append(...besides.map(([value, label]) =>
     make("label", {}, make("input", { type: "checkbox", name: "variation", value }), ` ${label}`)));
   byId("beside-runs").addEventListener("change", allowThree);
+  if (run) {
+    form.elements.network.value = "run";
+    follow(run.wish);
+  }
 }
 
 /** More than three runs beside one are not told apart in a chart. */

@@ -18,6 +18,9 @@ export function mapOf(map, words, at) {
     : strip(decoded, words, at.at(-1) - (map.from ?? 0));
 }
 
+/** Whether pixels are bytes; others are floating-point numbers. */
+const areBytes = ({ image, shape }) => bytes(image).length === size(shape);
+
 function picture({ pixels }, stop) {
   const [top, left] = pixels.from;
   const rows = pixels.values;
@@ -27,7 +30,7 @@ function picture({ pixels }, stop) {
   const small = make("canvas");
   paintImage(small, bytes(pixels.image), pixels.shape);
   enlarge(canvas, small, [{ row: top, column: left, height: rows.length, width: rows[0].length }]);
-  const table = grid(`rows ${top}–${top + rows.length - 1}, columns ${left}–${left + rows[0].length - 1}`, rows, { largest: 255, write: String });
+  const table = grid(`rows ${top}–${top + rows.length - 1}, columns ${left}–${left + rows[0].length - 1}`, rows, areBytes(pixels) ? { largest: 255, write: String } : { write: (x) => number(x, 2) });
   table.classList.add("walk-pixels");
   table.rows[stop.at[0] - top].cells[stop.at[1] - left].classList.add("winner");
   return make("div", { className: "walk-pair" }, figure(`The image, ${times(pixels.shape)}`, canvas), table);
