@@ -161,9 +161,7 @@ def address(analogue):
         yield url
 
 
-def test_the_page_paints_floating_point_pixels_and_offers_the_run(
-    open_page, analogue
-):
+def test_the_page_paints_floating_point_pixels_and_offers_the_run(open_page, analogue):
     from playwright.sync_api import expect
 
     page = open_page(viewport={"width": 360, "height": 800})

@@ -149,7 +149,7 @@ class LabelledLoss:
 
 
 def labelled_loss(
-    model: Model, output: Array, label: int, *, of_output: str | None = None
+    model: Model, output: Array, label: float, *, of_output: str | None = None
 ) -> LabelledLoss:
     """Return the loss of one example with that label.
 
@@ -159,7 +159,7 @@ def labelled_loss(
         On any engine.
     output : ndarray, shape (1, …)
         Of the network's output node.
-    label : int
+    label : int or float
         A class, one of several labels, or the value of a single output.
     of_output : str, optional
         The output's name, where the network has several.
@@ -179,7 +179,7 @@ def labelled_loss(
                 f"got label {label} for {output.size} values."
             )
         return LabelledLoss(loss, np.full_like(output, label), head)
-    chosen = choose_output(model, output[0], label, of_output=name)
+    chosen = choose_output(model, output[0], int(label), of_output=name)
     labels = np.maximum(chosen.gradient(output), 0)
     takes_columns = loss.name in LOSSES and not isinstance(loss, CrossEntropy)
     if meaning.kind == "classes" and not takes_columns:
@@ -188,7 +188,7 @@ def labelled_loss(
 
 
 def explain_loss(
-    model: Model, found: dict[str, Array], label: int | None
+    model: Model, found: dict[str, Array], label: float | None
 ) -> Arithmetic:
     """Return the arithmetic of the loss with a label.
 
@@ -198,7 +198,7 @@ def explain_loss(
         As `reaching` returns it.
     found : dict of str to ndarray
         Each node's output of a batch of one.
-    label : int or None
+    label : int, float or None
         As in `labelled_loss`.
 
     Returns

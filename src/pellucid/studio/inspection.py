@@ -231,18 +231,23 @@ def quantize_values(values: Array) -> dict[str, Any]:
     """Return a node's values: levels to paint, and the numbers that are written.
 
     ``units`` are pairs of a unit and its value, exactly as the engine gave it: all of a
-    short vector, the furthest from zero of a long one. ``largest_at`` is the place of
+    short vector, the furthest from zero of a long one; where there are neither vectors
+    nor maps, pairs of a place and its value. ``largest_at`` is the place of
     the value that is furthest from zero.
     """
     size = np.abs(np.where(np.isfinite(values), values, 0))
     found = levels(values)
     place = np.unravel_index(int(size.argmax()), values.shape)
     found["largest_at"] = [int(n) for n in place]
-    if values.ndim == 1:
-        order = np.arange(len(values))
-        if len(values) > _FEW_UNITS:
-            order = np.argsort(-size, kind="stable")[:_MOST_UNITS]
-        found["units"] = [[int(i), float(values[i])] for i in order]
+    if values.ndim != 3:
+        order = np.arange(values.size)
+        if values.size > _FEW_UNITS:
+            order = np.argsort(-size.ravel(), kind="stable")[:_MOST_UNITS]
+        places = np.argwhere(np.ones_like(values, bool))[order].tolist()
+        found["units"] = [
+            [at[0] if values.ndim == 1 else at, float(values[tuple(at)])]
+            for at in places
+        ]
     return found
 
 

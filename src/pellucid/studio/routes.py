@@ -160,7 +160,7 @@ def _sample(model: Any, examples: Examples | None, index: int) -> dict[str, Any]
     if test.files:
         of += f", {test.files[place]}"
     said = f"test {what} {of}; it is: {_truth(test, place)}"
-    done = {**shown, "done": [said], "label": _class_of(test, place)}
+    done = {**shown, "done": [said], "label": _answer_of(model, test, place)}
     if images.takes_pictures(model.network):
         done["done"] += images.describe_pixels(example)
     else:
@@ -186,11 +186,15 @@ def _sample_parts(network: Any, examples: Examples, place: int) -> dict[str, Any
     return parts
 
 
-def _class_of(test: Any, place: int) -> int | None:
-    """Return an example's class as a number; None where it has no single one."""
+def _answer_of(model: Any, test: Any, place: int) -> float | None:
+    """Return an example's class, or its only value; None where it has no single one."""
     label = np.asarray(test.labels[place])
-    is_one = label.size == 1 and label.ravel()[0] == np.rint(label.ravel()[0])
-    return int(label.ravel()[0]) if is_one else None
+    if label.size != 1:
+        return None
+    value = float(label.ravel()[0])
+    if value.is_integer():
+        return int(value)
+    return value if model.output_meaning.kind == "regression" else None
 
 
 def _truth(test: Any, place: int) -> str:

@@ -93,7 +93,7 @@ class PatchesRequest(_Body):
 class WalkRequest(ImageRequest):
     """An image, and its right answer; the network's own where it is left out."""
 
-    label: int | None = None
+    label: int | Annotated[float, Field(allow_inf_nan=False)] | None = None
 
 
 class ComparisonRequest(ImageRequest):

@@ -184,3 +184,22 @@ def test_numbers_that_are_no_picture_are_walked() -> None:
     assert shown["loss"]["value"] == pytest.approx((output - 1) ** 2, rel=1e-5)
     assert shown["pixels"]["values"] == [0.0, 1.0]
     assert shown["learning"]["losses"][-1] < shown["learning"]["losses"][0]
+
+
+def test_a_regression_is_walked_with_its_own_answer() -> None:
+    image = pl.Input(4, 4, 1)
+    network = pl.Network(inputs=image, outputs=pl.Dense(1)(pl.Flatten()(image)))
+    model = pl.Model(network, engine="numpy", loss="mse", seed=1)
+    x = np.random.default_rng(5).random((4, 4, 1))
+    shown = walk(model, encode(x), 0.415)
+    w = {n: a.astype(np.float64) for n, a in model.weights.items()}
+    y = float(x.ravel() @ w["dense.weight"][:, 0] + w["dense.bias"][0])
+    assert shown["loss"]["value"] == pytest.approx((y - 0.415) ** 2, rel=1e-9)
+    assert shown["output"]["gradient"] == pytest.approx([2 * (y - 0.415)], rel=1e-9)
+    assert shown["learning"]["losses"][0] == pytest.approx((y - 0.415) ** 2, rel=1e-9)
+    assert walk(model, encode(x), None)["label"] == round(y)
+
+
+def test_a_fraction_is_no_class(model: pl.Model, pixels: np.ndarray) -> None:
+    with pytest.raises(pl.DataError, match=r"must be a whole number; got 0\.5"):
+        walk(model, encode(pixels), 0.5)

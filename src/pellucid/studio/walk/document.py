@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.errors import NetworkError
+from pellucid.errors import DataError, NetworkError
 from pellucid.explain.arithmetic import arithmetic_of
 from pellucid.explain.derivative import EndGradients, derivative_of, pull_back_end
 from pellucid.explain.loss_nodes import LOSS, probability_node, reaching
@@ -26,7 +26,7 @@ _MOST_UNITS = 400  # of a vector that is painted
 _PATCH = 9  # pixels of a side that are written as numbers
 
 
-def walk(model: Model, image: str, label: int | None) -> dict[str, Any]:
+def walk(model: Model, image: str, label: float | None) -> dict[str, Any]:
     """Return the walk of an image through the network and back.
 
     Parameters
@@ -35,8 +35,9 @@ def walk(model: Model, image: str, label: int | None) -> dict[str, Any]:
         What is shown.
     image : str
         As the page holds it.
-    label : int or None
-        The right answer; None: what the network says.
+    label : int, float or None
+        The right answer: a class, or the value of a regression's only output. None:
+        what the network says, of a regression the nearest whole number.
 
     Returns
     -------
@@ -44,11 +45,17 @@ def walk(model: Model, image: str, label: int | None) -> dict[str, Any]:
         In float64 by the numpy engine. ``stops`` from the input on; ``loss``,
         ``backward``, ``weight`` and ``learning`` are None where the output is not one
         number for each class.
+
+    Raises
+    ------
+    DataError
+        If the label is a fraction and the output no regression.
     """
     require_single("studio's walk", model.network, sharing=True)
     given = decode(model, image)
     (pixels,) = one_example(model, given)
     says_label = label is None
+    label = _checked(model, label)
     first = probability_node(model)
     whole = model if first is None else reaching(model, first.name)
     label = _likely(whole, pixels) if label is None else label
@@ -59,7 +66,8 @@ def walk(model: Model, image: str, label: int | None) -> dict[str, Any]:
         else None
     )
     activations = end.activations if end else _activations(whole, pixels)
-    unit = label if label is not None and label < whole.network.output_shape[-1] else 0
+    is_unit = isinstance(label, int) and label < whole.network.output_shape[-1]
+    unit = label if is_unit else 0
     thread = follow(whole, pixels, activations, unit)
     chosen = choose_stops(thread)
     values = {name: array[0] for name, array in activations.items()}
@@ -74,6 +82,15 @@ def walk(model: Model, image: str, label: int | None) -> dict[str, Any]:
         "stops": [_stop(whole, thread, place, values, end) for place in chosen],
     }
     return {**found, **_back(whole, pixels, thread, label, end)}
+
+
+def _checked(model: Model, label: float | None) -> float | None:
+    """Return a right answer, of classes as a whole number."""
+    if label is None or model.output_meaning.kind == "regression":
+        return label
+    if label != int(label):
+        raise DataError(f"studio: the label must be a whole number; got {label}.")
+    return int(label)
 
 
 def _likely(model: Model, pixels: Array) -> int | None:
@@ -187,7 +204,7 @@ def _back(
     model: Model,
     pixels: Array,
     thread: tuple[Arithmetic, ...],
-    label: int | None,
+    label: float | None,
     end: EndGradients | None,
 ) -> dict[str, Any]:
     """Return the loss, the gradient of the logits, one weight and its updates."""

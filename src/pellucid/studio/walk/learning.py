@@ -86,7 +86,7 @@ class Update:
 
 
 def updates(
-    model: Model, image: Array, label: int, weight: ChosenWeight, end: EndGradients
+    model: Model, image: Array, label: float, weight: ChosenWeight, end: EndGradients
 ) -> dict[str, Any]:
     """Return what some updates do to one weight and to the loss.
 

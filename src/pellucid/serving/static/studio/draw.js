@@ -111,12 +111,13 @@ function render() {
   const { seen, model } = state;
   const names = model?.classes ?? [];
   if (model) renderOutputs(model, seen);
-  const areDigits = names.length === 10 && names.every((name, i) => name === String(i));
   if (model) showFields(input());
-  const given = model?.kind === "regression" ? `It gives ${known(names)}.` : `This network knows ${known(names)}.`;
+  const areUnnamed = names.every((name, i) => name === String(i));
+  const values = !areUnnamed ? known(names) : names.length === 1 ? "one number" : `${names.length} numbers`;
+  const given = model?.kind === "regression" ? `It gives ${values}.` : `This network knows ${known(names)}.`;
   if (model && isSeveral()) byId("draw-words").textContent = several(model);
   else if (model && !model.takes_pictures) byId("draw-words").textContent = `This network takes ${model.input.join("×")} numbers. ${given}`;
-  else if (model) byId("draw-words").textContent = areDigits ? DIGITS : `Draw something, or drop a picture. ${given}`;
+  else if (model) byId("draw-words").textContent = areUnnamed && names.length === 10 && model.kind !== "regression" ? DIGITS : `Draw something, or drop a picture. ${given}`;
   byId("to-walk").hidden = Boolean(model) && isSeveral();
   if (!seen) byId("took").textContent = "Nothing drawn yet.";
   byId("done").replaceChildren(...(seen?.done ?? [model && !input().takes_pictures ? "The input appears here." : "Your drawing appears here as the network sees it."]).map((text) => make("li", { textContent: text })));

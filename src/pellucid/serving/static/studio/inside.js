@@ -16,6 +16,8 @@ const isGradient = () => document.querySelector("input[name=mode]:checked").valu
 /** The network's nodes and, of activations, what its loss adds to them. */
 const nodes = () => [...state.model.nodes, ...(isGradient() ? [] : state.model.ends)];
 const isLoss = () => here.node === "loss" && !state.model.nodes.some((n) => n.name === "loss");
+/** Whether an output is one number for each class, which has a gradient by itself. */
+const isOfWhole = () => state.model.outputs.some(({ name }) => state.model.nodes.find((n) => n.name === name)?.shape.length === 1);
 const chosenClass = () => choices()[Number(byId("of-class").value)] ?? choices()[0];
 /** The class, label or value that is asked about; its output, where there are several. */
 const ofClass = () => {
@@ -24,6 +26,8 @@ const ofClass = () => {
 };
 
 function drawGraph() {
+  for (const id of ["of-gradient", "class-choice", "map-choice"]) byId(id).hidden = !isOfWhole();
+  if (!isOfWhole()) document.querySelector("input[name=mode]").checked = true;
   drawMap(nodes(), here.node, choose, unfold);
   const chosen = byId("of-class").value;
   byId("of-class").replaceChildren(...choices().map(({ name }, i) => new Option(name, i)));
@@ -74,7 +78,7 @@ const open = latest(async () => {
 });
 
 function describe(node, { largest }) {
-  byId("map-choice").hidden = !input().takes_pictures;
+  byId("map-choice").hidden = !input().takes_pictures || !isOfWhole();
   const what = isGradient() ? `how output ${chosenClass().name} reacts to it` : "activations";
   byId("node-title").textContent = `${node.name}: ${what}`;
   const settings = Object.entries(node.settings).map(([k, v]) => `${k}=${v}`).join(", ");
@@ -212,6 +216,8 @@ function go(row, column) {
   calculate();
 }
 
+const unitId = (at) => `unit-${at.join("-")}`;
+
 function showVector() {
   const { shape, units, largest } = here.values; // the floats themselves, not levels
   const { outputs } = state.model;
@@ -219,25 +225,27 @@ function showVector() {
     ? outputs.find(({ name }) => name === here.node)?.classes
     : nodes().slice(state.model.nodes.length - 1).some((n) => n.name === here.node) && outputs[0].classes;
   const isOutput = names && shape[0] === names.length;
-  const rows = units.map(([i, value]) => {
+  const rows = units.map(([unit, value]) => {
+    const at = [unit].flat();
     const bar = make("div");
     const share = largest && value !== null ? Math.abs(value) / largest : 0;
     bar.style.width = `${50 * share}%`;
     bar.style.left = value < 0 ? `${50 - 50 * share}%` : "50%";
     bar.style.background = value < 0 ? "var(--negative)" : "var(--positive)";
-    const button = make("button", { type: "button", textContent: isOutput ? names[i] : i });
-    button.ariaLabel = `Unit ${i}, ${number(value)}`;
-    button.id = `unit-${i}`;
-    button.ariaPressed = String(here.at?.[0] === i);
+    const button = make("button", { type: "button", textContent: isOutput ? names[unit] : at.join(", ") });
+    button.ariaLabel = `Unit ${at.join(", ")}, ${number(value)}`;
+    button.id = unitId(at);
+    button.ariaPressed = String(here.at?.join() === at.join());
     button.addEventListener("click", () => {
-      here.at = [i];
+      here.at = at;
       for (const other of byId("node-view").querySelectorAll("button")) other.ariaPressed = String(other === button);
       calculate();
     });
     return make("tr", {}, make("td", {}, button), make("td", { className: "bar-cell" }, make("div", { className: "signed" }, bar)),
       make("td", { className: "number", textContent: number(value), title: String(value) }));
   });
-  const left = shape[0] > units.length ? make("p", { className: "quiet small", textContent: `The ${units.length} largest of ${count(shape[0])}.` }) : null;
+  const total = shape.reduce((a, b) => a * b, 1);
+  const left = total > units.length ? make("p", { className: "quiet small", textContent: `The ${units.length} largest of ${count(total)}.` }) : null;
   const table = make("table", { className: "bars" }, make("tbody", {}, ...rows));
   keepFocus(() => byId("node-view").replaceChildren(make("div", { className: "vector" }, table), ...(left ? [left] : [])));
 }
@@ -262,7 +270,7 @@ function mark(at) {
   here.at = at;
   if (!at.length) return;
   if (at.length !== 3) {
-    const button = byId(`unit-${at[0]}`);
+    const button = byId(unitId(at));
     if (button) button.ariaPressed = "true";
     return;
   }

@@ -1,6 +1,6 @@
 // Starts the page: the drawing view and the model first, the others later.
 
-import { tried } from "./answers.js";
+import { tell, tried } from "./answers.js";
 import { begin as beginDraw } from "./draw.js";
 import { byId, on, readModel } from "./page.js";
 import { isSeveral } from "./ports.js";
@@ -20,6 +20,7 @@ function show() {
   }
   const title = byId(`${view}-title`).textContent;
   document.title = `${title} · pellucid studio`;
+  tell(null); // it was about another view
   views.get(view)?.shown?.();
 }
 

@@ -55,12 +55,14 @@ function introduction(found) {
   const skipped = new Set(found.thread).size - found.stops.length;
   const beside = found.nodes - new Set(found.thread).size;
   const parts = [];
-  if (found.is_own_answer && found.loss) parts.push("What the network says is taken as the right answer.");
+  const said = found.kind === "regression" ? "The whole number nearest to what the network says" : "What the network says";
+  if (found.is_own_answer && found.loss) parts.push(`${said} is taken as the right answer.`);
   const isSure = found.kind === "classes" && found.output?.values[found.label] > 0.9;
   if (isSure) parts.push("Choose another right answer to see larger gradients.");
   if (skipped > 0) parts.push(`${count(skipped)} more nodes of the same kinds are not shown.`);
   if (beside > 0) parts.push(`${count(beside)} nodes on other branches are left out.`);
-  if (!found.loss) parts.push("There is an answer for each pixel and no single loss, so the walk ends at the output.");
+  const many = found.kind === "regression" ? "There are several values and no right answer" : "There is an answer for each pixel and no single loss";
+  if (!found.loss) parts.push(`${many}, so the walk ends at the output.`);
   return parts.join(" ") || "Every number is computed in float64 from the network's weights.";
 }
 

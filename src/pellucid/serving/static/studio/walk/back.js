@@ -16,8 +16,8 @@ function lossStep(found) {
   return {
     title: "The loss says how wrong this is",
     say: isLog
-      ? sentence(`The right answer is ${names[label] ?? label}; its probability is `, p, `, and the loss is ${signed(loss.steps[0].formula)} = `, loss.value, ".")
-      : sentence(`With ${label} as the right answer ${loss.equation.replace("loss", "the loss")} = ${loss.steps[0].formula} = `, loss.value, "."),
+      ? sentence(`The right answer is ${names[label] ?? number(label)}; its probability is `, p, `, and the loss is ${signed(loss.steps[0].formula)} = `, loss.value, ".")
+      : sentence(`With ${number(label)} as the right answer ${loss.equation.replace("loss", "the loss")} = ${loss.steps[0].formula} = `, loss.value, "."),
     figures: [isLog ? figure("A sure mistake costs much, a sure right answer nothing.", lossCurve(p)) : list({ ...loss, left_out: { count: 0, sum: 0 } })],
   };
 }
