@@ -87,7 +87,7 @@ def arithmetic_of(
     node: str,
     at: Position | None = None,
     *,
-    label: int | None = None,
+    label: float | None = None,
 ) -> Arithmetic:
     """Show one number's arithmetic where the activations are known.
 

@@ -223,7 +223,7 @@ def pull_back_end(
     image: Any,
     *,
     of_class: int | None,
-    label: int | None,
+    label: float | None,
     of_output: str | None = None,
 ) -> EndGradients:
     """Return an output's or the loss's gradient at every node and weight.
@@ -234,7 +234,7 @@ def pull_back_end(
         On any engine.
     image : array_like
         One image, as in `arithmetic`.
-    of_class, label : int or None
+    of_class, label : int, float or None
         As in `derivative`.
     of_output : str, optional
         As in `derivative`.
@@ -270,7 +270,7 @@ def _target(
     found: dict[str, Array],
     output: str,
     of_class: int | None,
-    label: int | None,
+    label: float | None,
 ) -> _Target:
     values = found[output]
     if label is not None:
@@ -291,7 +291,7 @@ def _called(model: Model, output: str) -> str:
 
 
 def _loss_target(
-    model: Model, found: dict[str, Array], output: str, label: int
+    model: Model, found: dict[str, Array], output: str, label: float
 ) -> _Target:
     """Return the loss of an output for an example with that label."""
     of = labelled_loss(model, found[output], label, of_output=output)

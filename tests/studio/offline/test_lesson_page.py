@@ -129,10 +129,8 @@ def test_it_trains_and_then_explains_what_it_has_learned(page: Any) -> None:
         page.locator("#pad").press(key)
     playwright.expect(page.locator("#verdict")).not_to_have_text("–")
     page.click("nav a[href='#train']")
-    fields = page.locator("#wish input[type=number]").evaluate_all(
-        "all => all.map(f => f.value)"
-    )
-    assert [float(value) for value in fields] == [0.01, 32, 320, 3]
+    fields = page.locator("#wish input").evaluate_all("all => all.map(f => f.value)")
+    assert [float(value) for value in fields] == [0.01, -2, 32, 320, 3]
     shares = "all => all.map((cell) => cell.textContent).join()"
     before = page.locator("#probabilities td.number").evaluate_all(shares)
     page.click("#wish button.primary")

@@ -66,8 +66,8 @@ def walk(model: Model, image: str, label: float | None) -> dict[str, Any]:
         else None
     )
     activations = end.activations if end else _activations(whole, pixels)
-    is_unit = isinstance(label, int) and label < whole.network.output_shape[-1]
-    unit = label if is_unit else 0
+    is_class = isinstance(label, int) and 0 <= label < whole.network.output_shape[-1]
+    unit = int(label or 0) if is_class else 0
     thread = follow(whole, pixels, activations, unit)
     chosen = choose_stops(thread)
     values = {name: array[0] for name, array in activations.items()}

@@ -238,7 +238,9 @@ function mistake({ image, shape, label, predicted, probability }) {
 function linkRate() {
   const number = form.elements.learning_rate, slider = byId("rate-slider");
   slider.addEventListener("input", () => { number.value = Number((10 ** slider.value).toPrecision(2)); });
-  number.addEventListener("input", () => { slider.value = Math.log10(number.value); });
+  const follow = () => { slider.value = Math.log10(number.value); };
+  number.addEventListener("input", follow);
+  follow();
 }
 
 export function begin() {
