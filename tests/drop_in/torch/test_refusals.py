@@ -110,3 +110,9 @@ def test_a_batch_of_one_value_per_channel_is_refused_as_pytorch_does() -> None:
     module = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
     with pytest.raises(ValueError, match="more than 1 value per channel"):
         pl.compile(module)(torch.randn(1, 3))
+
+
+def test_a_batch_norm_of_the_mean_of_all_batches_is_refused_in_training() -> None:
+    module = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4, momentum=None))
+    with pytest.raises(ExchangeError, match="norm '1' must have a number as momentum"):
+        pl.compile(module)(torch.randn(2, 3))

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from pellucid.drop_in.learned import let_train
 from pellucid.drop_in.sources import Found, Source, find_sources
@@ -158,6 +159,15 @@ def _own_tensors(module: Any) -> set[str]:
 
 def _export(module: Any, shapes: Shapes, modes: Modes) -> tuple[Archive, Any]:
     """Export a module in its modes; it and PyTorch's generators stay as they were."""
+    for name, part in module.named_modules():
+        is_norm = isinstance(part, nn.modules.batchnorm._BatchNorm)
+        trains = modes.whole is not (name in modes.others)
+        if is_norm and trains and part.momentum is None:
+            raise ExchangeError(
+                f"compile: batch norm '{name}' must have a number as momentum in "
+                "training; got None, the mean of all batches, as swa_utils.update_bn "
+                "takes it. Use the module itself there."
+            )
     inputs = tuple(torch.zeros(2, *shape) for shape in shapes)
     batch: Any = torch.export.ShapesCollection()  # type: ignore[no-untyped-call]
     for x in inputs:
@@ -174,7 +184,9 @@ def _export(module: Any, shapes: Shapes, modes: Modes) -> tuple[Archive, Any]:
         ) from error
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "module.pt2"
-        torch.export.save(program, path)
+        with warnings.catch_warnings():  # channels_last is whole, if in another order
+            warnings.filterwarnings("ignore", message="No complete tensor found")
+            torch.export.save(program, path)
         return load_archive(path), program.call_spec.out_spec
 
 
