@@ -443,12 +443,12 @@ def test_a_deep_network_is_folded_into_its_blocks(
     playwright.expect(painted).to_have_attribute("title", "input")
     widths = page.locator("#nodes .maps").evaluate_all("all => all.map(c => c.width)")
     assert min(widths[:-2]) > 8  # the softmax and the loss have no maps
-    unfold = page.get_by_label("Unfold the 7 nodes from conv2d_1", exact=True)
+    unfold = page.get_by_label("+ 6 nodes from conv2d_1", exact=True)
     unfold.focus()
     page.keyboard.press("Enter")
     playwright.expect(cards).to_have_count(folded + 6)
     assert page.locator("#edges path").count() == folded + 6  # one of them skips
-    fold = page.get_by_label("Fold the 7 nodes from conv2d_1", exact=True)
+    fold = page.get_by_label("Fold 7 nodes from conv2d_1", exact=True)
     playwright.expect(fold).to_be_focused()
     page.keyboard.press("Enter")
     playwright.expect(cards).to_have_count(folded)

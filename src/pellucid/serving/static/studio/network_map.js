@@ -47,7 +47,7 @@ function card(item, block, chosen, again) {
   const isFirst = block && node === first;
   const toggle = item.length > 1 || isFirst ? make("button", { type: "button", className: "fold",
     textContent: isFirst ? `Fold ${block.length} nodes` : `+ ${item.length - 1} nodes`, ariaExpanded: String(Boolean(isFirst)) }) : null;
-  toggle?.setAttribute("aria-label", `${isFirst ? "Fold" : "Unfold"} the ${(block ?? item).length} nodes from ${first.name}`);
+  toggle?.setAttribute("aria-label", `${toggle.textContent} from ${first.name}`); // begins as it is seen
   toggle?.addEventListener("click", () => {
     if (open.has(first.name)) open.delete(first.name);
     else open.add(first.name);
