@@ -129,6 +129,17 @@ def test_strided_convolutions_divide_without_a_library(
     assert set(needed) <= {"memset", "memcpy", "rintf"}
 
 
+@pytest.mark.skipif(not HERE, reason="this machine has no target")
+def test_channels_of_padding_are_zero_in_memory_that_others_used(
+    tmp_path: Path,
+) -> None:
+    layers = pl.Dense(32), pl.PadChannels(16, 16), pl.Dense(2)
+    network = pl.Sequential(pl.Input(64), *layers)
+    model = pl.Model(network, engine="numpy")
+    path = write(model, tmp_path, "digits.a")
+    assert exchange.verify_export(model, path, images_of(model)).relative < 1e-5
+
+
 def test_a_board_must_have_the_memory_that_is_needed(tmp_path: Path) -> None:
     wide = pl.Sequential(pl.Input(1200, 1200, 3), pl.GlobalAvgPool2D(), pl.Dense(2))
     model = pl.Model(wide, engine="numpy")

@@ -14,11 +14,35 @@ from pellucid.engines.compiled.program.program_ir import (
     BufferRef,
     KernelCall,
 )
+from pellucid.network.layers import (
+    Add,
+    AvgPool2D,
+    BatchNorm,
+    Conv2D,
+    Dense,
+    Flatten,
+    GlobalAvgPool2D,
+    Input,
+    MaxPool2D,
+)
+from pellucid.network.layers.pointwise import Pointwise
 
 #: bytes to which everything is aligned: a cache line
 LINE = 64
 #: how many of a buffer a single worker has, by scope; images are counted
 _ONE = {"chunk": 1, "worker": 1, "shared": 1}
+#: layers that write every element of their output
+_WRITE_ALL = (
+    Add,
+    AvgPool2D,
+    BatchNorm,
+    Conv2D,
+    Dense,
+    GlobalAvgPool2D,
+    Input,
+    MaxPool2D,
+    Pointwise,
+)
 
 
 @dataclass(slots=True)
@@ -102,14 +126,20 @@ def _overlap(one: tuple[int, int], other: tuple[int, int]) -> bool:
 def _written_whole(low: LoweringContext) -> set[Buffer]:
     """Return the buffers that their first use writes whole, or that hold no zeros.
 
-    What is not whole vectors long may be read to the end of its last vector.
+    What is not whole vectors long may be read to the end of its last vector. Layers
+    that pad write what they have between zeros; so may others that are not listed.
     """
-    plain = {
-        value.buffer
-        for value in low.values.values()
-        if value.map.is_plain and value.map.size % ALIGN == 0
-    }
-    return plain | {b for b in low.buffers if b.name == "workspace"}
+    plain, others = set(), set()
+    for node in low.network.nodes:
+        value = low.values.get(node.name)
+        if value is None:  # computed together with another node
+            continue
+        is_whole = value.map.is_plain and value.map.size % ALIGN == 0
+        if is_whole and isinstance(node.layer, _WRITE_ALL):
+            plain.add(value.buffer)
+        elif not isinstance(node.layer, Flatten):  # it has the memory of its input
+            others.add(value.buffer)
+    return (plain - others) | {b for b in low.buffers if b.name == "workspace"}
 
 
 def buffers_of(call: KernelCall) -> Iterator[Buffer]:
