@@ -140,6 +140,23 @@ def test_channels_of_padding_are_zero_in_memory_that_others_used(
     assert exchange.verify_export(model, path, images_of(model)).relative < 1e-5
 
 
+@pytest.mark.parametrize("target", ["armv7", "thumbv7em"])
+def test_integers_of_each_image_are_rounded_on_arm(target: str, tmp_path: Path) -> None:
+    layer = pl.Hybrid(pl.Dense(4), form="symmetric")
+    network = pl.Sequential(pl.Input(8), layer)
+    model = pl.Model(network, engine="numpy")
+    weight = np.random.default_rng(0).integers(-127, 128, (8, 4), np.int8)
+    named = {"hybrid.weight": weight, "hybrid.scale": np.full(4, 0.1, np.float32)}
+    model.load_weights({**model.weights, **named})
+    images = np.array([[-127, 127, 0.5, -0.5, 1.5, -1.5, 2.5, -2.5]], np.float32)
+    path = write(model, tmp_path, "digits.a", target=target)
+    try:
+        report = exchange.verify_export(model, path, images)
+    except pl.MissingExtraError as error:
+        pytest.skip(str(error))
+    assert report.relative < 1e-6
+
+
 def test_a_board_must_have_the_memory_that_is_needed(tmp_path: Path) -> None:
     wide = pl.Sequential(pl.Input(1200, 1200, 3), pl.GlobalAvgPool2D(), pl.Dense(2))
     model = pl.Model(wide, engine="numpy")

@@ -27,7 +27,7 @@ def c_header(face: Interface) -> str:
 {_about_training(face)}
    memory is yours, {upper}_MEMORY bytes, one a thread: all that is used but a few
    hundred bytes of stack. Nothing is allocated and nothing global is changed. The code
-   needs memset and memcpy of the C library, on 32-bit ARM rintf, too, and the
+   needs memset and memcpy of the C library, on 32-bit ARM rintf and truncf, and the
    compiler's runtime where the processor lacks an instruction{_about_levels(face)}. */
 #ifndef {upper}_H
 #define {upper}_H

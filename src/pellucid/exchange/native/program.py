@@ -61,6 +61,15 @@ define float @rintf(float %x) nounwind "no-builtins" {{
   %e = select i1 %large, float %x, float %d
   ret float %e
 }}
+define float @truncf(float %x) nounwind "no-builtins" {{
+  %a = call float @llvm.fabs.f32(float %x)
+  %large = fcmp uge float %a, 8388608.0
+  %i = fptosi float %x to i32
+  %f = sitofp i32 %i to float
+  %s = call float @llvm.copysign.f32(float %f, float %x)
+  %t = select i1 %large, float %x, float %s
+  ret float %t
+}}
 declare float @llvm.fabs.f32(float)
 declare float @llvm.copysign.f32(float, float)
 """
