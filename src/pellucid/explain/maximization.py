@@ -136,7 +136,8 @@ def _ending_at(model: Model, node: str) -> Model:
     inputs = tuple(name for name in network.inputs if name in needed)
     part = Network.from_nodes(nodes, inputs=inputs, outputs=(node,), name=network.name)
     made = Model(part, engine=model.engine, dtype=model.dtype)
-    made.load_weights({name: model.weights[name] for name in made.weights})
+    weights = model.weights  # a copy at each call
+    made.load_weights({name: weights[name] for name in made.weights})
     return made
 
 
