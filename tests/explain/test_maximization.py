@@ -67,6 +67,8 @@ def test_pixels_are_those_of_the_preprocessing(model):
         ("input", 0, 4, "must not be the input"),
         ("nothing", 0, 4, "nothing"),
         ("conv2d", 0, 0, "steps must be at least 1; got steps=0"),
+        ("dense", 1.5, 4, "from 0 to 2; got channel=1.5"),
+        ("dense", 0, "a", "steps must be .*got steps='a'"),
     ],
 )
 def test_what_cannot_be_is_refused(model, node, channel, steps, message):

@@ -11,6 +11,7 @@ from pellucid.explain.loss_nodes import reaching
 from pellucid.explain.values import Array
 from pellucid.model import Model
 from pellucid.network import Network
+from pellucid.network.checks import is_int
 from pellucid.network.ports import require_single
 
 _RATE = 0.05  # of the pixels' range a step, as root mean square
@@ -87,14 +88,14 @@ def maximize(
             "explain.maximize: the network must take pictures; got an input of shape "
             f"{network.input_shape}."
         )
-    if not 0 <= channel < shape[-1]:
+    if not is_int(channel) or not 0 <= channel < shape[-1]:
         raise NetworkError(
             f"explain.maximize: channel of '{node}' must be from 0 to {shape[-1] - 1}; "
-            f"got channel={channel}."
+            f"got channel={channel!r}."
         )
-    if steps < 1:
+    if not is_int(steps) or steps < 1:
         raise NetworkError(
-            f"explain.maximize: steps must be at least 1; got steps={steps}."
+            f"explain.maximize: steps must be at least 1; got steps={steps!r}."
         )
     draws = np.random.default_rng(seed)
     scale, shift = _range(model)
