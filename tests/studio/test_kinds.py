@@ -49,6 +49,7 @@ def test_the_page_fits_what_a_network_gives(open_page: Any, model: pl.Model) -> 
         values = model.activations(x)["conv"][0]
         page.goto("/#inside")
         page.click("#nodes button:has-text('conv')")
+        expect(page.locator("#calculation h3").first).to_contain_text("Conv1D conv[")
         at = np.unravel_index(np.abs(values).argmax(), values.shape)
         largest = page.locator(f"#unit-{at[0]}-{at[1]}")
         row = page.locator("tr", has=largest).locator(".number")
