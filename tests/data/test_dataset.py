@@ -92,6 +92,11 @@ def test_a_pair_that_is_none_is_refused():
         as_dataset(3)  # type: ignore[arg-type]
 
 
+def test_weights_of_examples_are_no_names_of_classes():
+    with pytest.raises(DataError, match=r"got floats\. Give .* sample_weight="):
+        as_dataset((images(), [0, 1, 2, 3], np.ones(4)))
+
+
 def test_subset_takes_examples_in_the_order_that_was_asked_for():
     data = Dataset(images(), np.array([0, 1, 2, 3]))
     part = data.subset([3, 0])

@@ -75,6 +75,8 @@ def test_half_squared_error_is_a_sum() -> None:
         (np.array([0, 1, 2, -1]), "labels must be from 0 to 2; got labels from -1"),
         (np.array([0.0, 1, 2, 2]), "labels of classes must be integers"),
         (np.full((4, 3), np.nan), "labels must be finite"),
+        (np.full((4, 3), 1.0), "sum to at most 1; got a sum of 3. Where several"),
+        (np.full((4, 3), -0.1), "classes must be at least 0; got -0.1"),
     ],
 )
 def test_labels_that_do_not_fit_are_named(labels: Any, message: str) -> None:

@@ -124,6 +124,11 @@ class Dataset:
                 "Dataset: data must be a Dataset or a pair (images, labels); "
                 f"got {type(data).__name__}."
             )
+        if len(data) == 3 and np.asarray(data[2]).dtype.kind == "f":
+            raise DataError(
+                "Dataset: the third of (images, labels, classes) must be names of "
+                "classes; got floats. Give weights as fit(…, sample_weight=…)."
+            )
         return cls(*data)
 
     def __len__(self) -> int:

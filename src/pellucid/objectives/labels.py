@@ -16,6 +16,9 @@ from pellucid.objectives.table import LOSSES
 
 Array = npt.NDArray[Any]
 
+#: by which a sum of probabilities may exceed 1: they may be float16
+_ROUNDING = 1e-2
+
 
 def reshape_labels(loss: Loss, labels: Array, output_shape: tuple[int, ...]) -> Array:
     """Check labels, and return them in the shape that the loss takes.
@@ -68,8 +71,8 @@ def check_labels(loss: Loss, labels: Array, output_shape: tuple[int, ...]) -> No
     Raises
     ------
     DataError
-        If their shape does not fit, a class is out of range, or a number is not
-        finite.
+        If their shape does not fit, a class is out of range, a number is not finite,
+        or probabilities of classes are negative or sum to more than 1.
     """
     if isinstance(loss, FormulaLoss | NumpyLoss):
         loss.check_labels(labels, output_shape)
@@ -108,6 +111,8 @@ def check_labels(loss: Loss, labels: Array, output_shape: tuple[int, ...]) -> No
         )
     if not np.isfinite(labels).all():
         raise DataError(f"{loss.name}: labels must be finite; got NaN or infinity.")
+    if isinstance(loss, CrossEntropy) and labels.size:
+        _check_probabilities(loss, labels)
     if isinstance(loss, BinaryCrossEntropy) and labels.size:
         least, most = labels.min(), labels.max()
         if least < 0 or most > 1:
@@ -115,3 +120,17 @@ def check_labels(loss: Loss, labels: Array, output_shape: tuple[int, ...]) -> No
                 f"{loss.name}: labels must be from 0 to 1; "
                 f"got labels from {least} to {most}."
             )
+
+
+def _check_probabilities(loss: CrossEntropy, labels: Array) -> None:
+    """Refuse rows that are no probabilities of classes; they may leave some out."""
+    if (least := labels.min()) < 0:
+        raise DataError(
+            f"{loss.name}: probabilities of classes must be at least 0; got {least}."
+        )
+    if (most := labels.sum(axis=-1, dtype=np.float64).max()) > 1 + _ROUNDING:
+        raise DataError(
+            f"{loss.name}: the probabilities of an example's classes must sum to at "
+            f"most 1; got a sum of {most:.6g}. Where several classes hold at once take "
+            "binary_cross_entropy."
+        )
