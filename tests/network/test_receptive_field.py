@@ -30,6 +30,12 @@ LAYERS = {
     "flattened": [pl.Conv2D(2, kernel_size=3, stride=2), pl.Flatten()],
     "dense": [pl.Conv2D(2, kernel_size=3), pl.Flatten(), pl.Dense(3)],
     "averaged": [pl.GlobalAvgPool2D()],
+    "dense of each pixel": [pl.Conv2D(2, kernel_size=3), pl.Dense(3)],
+    "of the image's mean": [pl.Conv2D(2, kernel_size=3), pl.InstanceNorm()],
+    "of groups": [pl.Conv2D(2, kernel_size=3), pl.GroupNorm(1)],
+    "to space": [pl.Conv2D(4, kernel_size=2), pl.DepthToSpace(2)],
+    "turned": [pl.Conv2D(2, kernel_size=(3, 2)), pl.Permute((1, 0, 2))],
+    "in rows of their own": [pl.Conv2D(2, kernel_size=2), pl.Reshape((8, 32, 2))],
 }
 
 
@@ -83,3 +89,9 @@ def test_a_summary_shows_it_for_images_only() -> None:
     assert "receptive field" in lines[1]
     assert "5×5" in next(line for line in lines if line.startswith("max_pool2d"))
     assert "receptive field" not in str(pl.Sequential(pl.Input(3), pl.Dense(2)))
+
+
+def test_a_block_moved_to_channels_is_the_field_of_all_of_them() -> None:
+    image = pl.Input(6, 6, 1)
+    network = pl.Network(inputs=image, outputs=pl.SpaceToDepth(2)(image))
+    assert field(network, network.outputs[0], (1, 2, 0)) == ((2, 3), (4, 5))

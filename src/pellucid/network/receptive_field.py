@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from math import floor
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -16,20 +16,27 @@ from pellucid.network.layers import (
     Conv2D,
     ConvTranspose2D,
     Crop2D,
+    Dense,
+    DepthToSpace,
     Flatten,
     Hybrid,
     MaxPool2D,
     PadChannels,
     Parameter,
+    PerImageNorm,
+    Permute,
     Quantized,
+    Reshape,
     Resize,
     SameShape,
     Shape,
     Slice,
+    SpaceToDepth,
     Upsample2D,
     ZeroPad2D,
 )
-from pellucid.network.rearrangement import SliceStep
+from pellucid.network.layers.rearrange import Rearrangement
+from pellucid.network.rearrangement import PermuteStep, SliceStep
 
 if TYPE_CHECKING:
     from pellucid.network.graph import Network
@@ -62,7 +69,8 @@ def field(network: Network, node: str, at: tuple[int, ...]) -> Box | None:
     Returns
     -------
     pair of Span, or None
-        Rows and columns; None where nothing but padding does.
+        Rows and columns; None where nothing but padding does. Behind layers that move
+        channels into rows or columns, or back, those of all channels together.
     """
     shapes = network.shapes
     place = at
@@ -139,6 +147,8 @@ def _before(node: Node, box: Box | None, shape: Shape) -> Box | None:
         return _whole(shape)
     if isinstance(layer, Slice | Crop2D):
         return _sliced(layer, box, shape)
+    if isinstance(layer, DepthToSpace | Permute | Reshape | SpaceToDepth):
+        return _moved(layer, box, shape)
     rule = next((rule for kinds, rule in _RULES if isinstance(layer, kinds)), None)
     if rule is None:
         return _whole(shape)
@@ -162,6 +172,22 @@ def _sliced(layer: Slice | Crop2D, box: Box, shape: Shape) -> Box:
         ends = [step.starts[axis] + i * step.steps[axis] for i in span]
         spans.append(Span(min(ends), max(ends)))
     return spans[0], spans[1]
+
+
+def _moved(layer: Rearrangement, box: Box, shape: Shape) -> Box:
+    """Return the cells whose elements a rearrangement puts into a box of its output."""
+    places = np.arange(math.prod(shape)).reshape(shape)
+    for step in layer.steps(shape):
+        if isinstance(step, PermuteStep):
+            places = places.transpose(step.axes)
+        else:
+            places = places.reshape(step.output_shape(places.shape))
+    if places.ndim == 3:
+        rows, columns = (slice(span.first, span.last + 1) for span in box)
+        places = places[rows, columns]
+    found = np.unravel_index(places, shape)[:2]
+    height, width = (Span(int(at.min()), int(at.max())) for at in found)
+    return height, width
 
 
 def _window(layer: Any, axis: int, span: Span, size: tuple[int, int]) -> Span:
@@ -193,7 +219,7 @@ def _resize_span(layer: Any, axis: int, span: Span, size: tuple[int, int]) -> Sp
     first, last = (
         min(max((place + 0.5) / factor - 0.5, 0), size[axis] - 1) for place in span
     )
-    return Span(floor(first), -floor(-last))
+    return Span(math.floor(first), -math.floor(-last))
 
 
 def _span_of_taps(layer: Any, axis: int, span: Span, size: tuple[int, int]) -> Span:
@@ -205,6 +231,12 @@ def _span_of_taps(layer: Any, axis: int, span: Span, size: tuple[int, int]) -> S
 def _same(layer: Any, axis: int, span: Span, size: tuple[int, int]) -> Span:
     del layer, axis, size
     return span
+
+
+def _everywhere(layer: Any, axis: int, span: Span, size: tuple[int, int]) -> Span:
+    """Mean and variance are those of the whole image."""
+    del layer, span
+    return Span(0, size[axis] - 1)
 
 
 def _stretched(layer: Any, axis: int, span: Span, size: tuple[int, int]) -> Span:
@@ -221,5 +253,6 @@ _RULES: tuple[tuple[Any, Rule], ...] = (
     (Resize, _span_of_taps),
     (Upsample2D, _resize_span),
     (Arithmetic, _stretched),
-    ((SameShape, ChannelShuffle, Concat, PadChannels), _same),
+    (PerImageNorm, _everywhere),
+    ((SameShape, ChannelShuffle, Concat, Dense, PadChannels), _same),
 )
