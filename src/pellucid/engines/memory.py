@@ -54,8 +54,9 @@ def refuse_without_memory(engine: str) -> Callable[[Callable[P, T]], Callable[P,
             try:
                 return method(*args, **kwargs)
             except MemoryError as error:
+                name = method.__name__.lstrip("_")
                 raise EngineError(
-                    f"engine '{engine}': {method.__name__} must fit into memory; "
+                    f"engine '{engine}': {name} must fit into memory; "
                     f"got {str(error) or 'no more memory'}. Take fewer images at once."
                 ) from error
 

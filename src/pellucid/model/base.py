@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from pellucid.engines.ports import loss_terms
@@ -17,6 +18,7 @@ from pellucid.errors import EngineError, NetworkError
 from pellucid.model.input_range import InputRange
 from pellucid.model.ports import refuse_single
 from pellucid.network import Network, Preprocessing
+from pellucid.network.ports import has_several
 from pellucid.objectives import (
     FormulaLoss,
     Loss,
@@ -72,6 +74,9 @@ class ModelBase:
         self._check_objective()
         self.input_range = InputRange(self.preprocessing)
         self._clip_norm: float | None = None
+        # one input without pixels is predicted as it is, and nothing asked of it twice
+        self._one_vector = _one_vector(network)
+        self._element = np.dtype(dtype)
         self._session = self._build(initial_state(network, seed=seed, dtype=dtype))
 
     def _check_objective(self) -> None:
@@ -205,3 +210,9 @@ class ModelBase:
     def _objectives(self) -> list[tuple[str, Any]]:
         given = {"loss": self.loss, "optimizer": self.optimizer}
         return [(name, value) for name, value in given.items() if value is not None]
+
+
+def _one_vector(network: Network) -> tuple[int, ...] | None:
+    """Return the shape of one input that is no picture; None where inputs may be."""
+    has_pixels = has_several(network) or len(network.input_shape) == 3
+    return None if has_pixels else (1, *network.input_shape)

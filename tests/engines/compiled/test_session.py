@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -210,3 +212,28 @@ def test_outputs_of_single_images_are_arrays_of_their_own(width: int) -> None:
     found[0][...] = 7
     np.testing.assert_allclose(model.predict(images[1:2]), expected[1:2], atol=1e-4)
     assert not np.shares_memory(found[1], found[2])
+
+
+def test_single_images_of_any_memory_and_type_follow_the_weights():
+    one = session(small())
+    other = session(small(), threads=1)
+    wide = np.zeros((1, 8, 16, 1), np.float32)
+    wide[:, :, ::2] = images(1)
+    for _ in range(2):
+        whole = one.predict(images(2))[:1]
+        for same in (images(1), images(1).astype(np.float64), wide[:, :, ::2]):
+            for _ in range(2):
+                assert np.allclose(one.predict(same), whole, atol=1e-6)
+        for each in (one, other):
+            each.train_step(images(4), np.arange(4) % 3, learning_rate=0.1)
+    assert np.allclose(other.predict(images(1)), one.predict(images(1)), atol=1e-5)
+
+
+def test_threads_that_predict_single_images_at_once_get_their_own_outputs():
+    one = session(small())
+    x = images(8)
+    expected = one.predict(x)
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(lambda i: one.predict(x[i : i + 1]), [*range(8)] * 25))
+    for output, row in zip(found, np.tile(expected, (25, 1)), strict=True):
+        assert np.allclose(output[0], row, atol=1e-6)

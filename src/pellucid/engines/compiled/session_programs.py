@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from typing import Any, NamedTuple
 
@@ -52,6 +52,14 @@ class OutputArrays(NamedTuple):
     places: dict[str, int]
 
 
+class OneImage(NamedTuple):
+    """Where an image of microseconds is copied to, what predicts it, and to where."""
+
+    x: Array
+    predict: Callable[[], None]
+    output: Array
+
+
 class SessionPrograms(SessionWeights):
     """The programs of a session, and the arrays that they read and write."""
 
@@ -62,21 +70,9 @@ class SessionPrograms(SessionWeights):
         self._outputs: dict[int, OutputArrays] = {}
         self._has_one = len(network.inputs) == len(network.outputs) == 1
         self._one_image = (1, *network.input_shape)
+        self._quick: OneImage | None = None
         self._one_output = (1, *network.output_shape)
-        self._small = self._small_arrays()
         super().__init__(network, **given)
-
-    def _small_arrays(self) -> tuple[Array, Array, int, int] | None:
-        """Return arrays for one image and its output, and where they lie.
-
-        A small image is sooner copied than asked for its address.
-        """
-        if not self._has_one or prod(self._one_image) > SMALL:
-            return None
-        x, output = (
-            np.zeros(shape, np.float32) for shape in (self._one_image, self._one_output)
-        )
-        return x, output, address(x), address(output)
 
     @property
     def threads(self) -> int:
@@ -113,6 +109,19 @@ class SessionPrograms(SessionWeights):
     @functools.cached_property
     def _predictor(self) -> Program:
         return self._program(Purpose("predict", is_training=False))
+
+    def _quick_one(self) -> OneImage | None:
+        """Return the way of an image that is sooner copied than asked for its address.
+
+        None where there is no such way.
+        """
+        if prod(self._one_image) > SMALL:
+            return None
+        x, output = (
+            np.zeros(shape, np.float32) for shape in (self._one_image, self._one_output)
+        )
+        predict = self._predictor.one_at(address(x), address(output))
+        return None if predict is None else OneImage(x, predict, output)
 
     @functools.cached_property
     def _trainer(self) -> Program:

@@ -42,9 +42,12 @@ class Library:
         """Return a function's address."""
         return int(self._engine.get_function_address(name))
 
-    def function(self, name: str, *kinds: Any) -> Callable[..., None]:
-        """Return a function for calling from Python; calls release the GIL."""
-        made = ctypes.CFUNCTYPE(None, *kinds)(self.address(name))
+    def function(
+        self, name: str, *kinds: Any, keeps_lock: bool = False
+    ) -> Callable[..., None]:
+        """Return a function for calling from Python; others release the GIL."""
+        kind = ctypes.PYFUNCTYPE if keeps_lock else ctypes.CFUNCTYPE
+        made = kind(None, *kinds)(self.address(name))
         made.library = self  # type: ignore[attr-defined]  # keeps the code alive
         return made
 

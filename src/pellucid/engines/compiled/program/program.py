@@ -9,8 +9,8 @@ code stays.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping
-from ctypes import c_int64, c_void_p
+from collections.abc import Callable, Iterable, Mapping
+from ctypes import c_void_p
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -19,6 +19,7 @@ import numpy.typing as npt
 from pellucid.engines.compiled.codegen import (
     ELEMENTS,
     F32,
+    I64,
     PTR,
     Builder,
     Kernel,
@@ -71,6 +72,9 @@ NUMBERS = (
 STREAM = 16
 #: images of a task whose layers are large products; half where workers would idle
 COARSE = 32
+#: multiply-adds of one image up to which it is predicted without giving Python's lock
+#: away: 20 µs
+QUICK_WORK = 1 << 20
 #: sizes of batches whose tasks are remembered
 MOST_SIZES = 64
 #: cycles without progress after which a run gives up: minutes
@@ -78,7 +82,7 @@ PATIENCE = 1 << 40
 
 _CONTEXT = (("context", "i64*"), ("task", "n"), ("worker", "n"))
 _RUN = (("context", "i64*"), ("worker", "n"))
-_ONE = (("context", "i64*"), ("images", "n"), ("output", "n"))
+_ONE = (("at", "i64*"),)
 
 
 def address(array: Array) -> int:
@@ -128,7 +132,7 @@ class Program:
         if self.shares_images:
             self._shared_address = self._library.address("shared")
         if self._has_one:
-            self._one = self._library.function("one", c_void_p, c_int64, c_int64)
+            self._one = self._library.function("one", c_void_p)
         self._capacity = (0, 0)
         #: bytes of all buffers together, of the largest batch so far
         self.bytes = 0
@@ -280,8 +284,23 @@ class Program:
 
         Only for a program that has run since its weights changed.
         """
-        self._one(self._address, images, output)
+        at = np.array((self._address, images, output), np.int64)
+        self._one(address(at))
         self._callbacks.check()
+
+    def one_at(self, images: int, output: int) -> Callable[[], None] | None:
+        """Return `run_one` for one pair of places, called as quickly as can be.
+
+        None where it would take longer than `QUICK_WORK`, as it keeps Python's lock:
+        giving it away and taking it takes as long as a small layer.
+        """
+        low = self.low
+        if not self._has_one or low.callbacks or low.network.multiply_adds > QUICK_WORK:
+            return None
+        at = np.array((self._address, images, output), np.int64)
+        call = self._library.function("one", c_void_p, keeps_lock=True)
+        call.places = at  # type: ignore[attr-defined]  # lives as long
+        return functools.partial(call, address(at))
 
     @functools.cached_property
     def shares_images(self) -> bool:
@@ -402,12 +421,11 @@ class Program:
                     b.call(phase, context, task, b.i64(0), spec=None)
             threads.restore_denormals(b, old)
 
-        def one(
-            b: Builder, context: Pointer, images: Value, output: Value, *, spec: None
-        ) -> None:
+        def one(b: Builder, at: Pointer, *, spec: None) -> None:
             del spec
-            for name, address in (("images", images), ("output", output)):
-                context.store(address, self.low.user(name, 0).slot)
+            context = Pointer(b, b.ir.load(at.v, typ=PTR), I64)
+            for i, name in enumerate(("images", "output"), 1):
+                context.store(at.load(i), self.low.user(name, 0).slot)
             for name, number in (("count", 1), ("is_one", 1), ("is_many", 0)):
                 context.store(b.i64(number), self._slots[name])
             old = threads.flush_denormals(b)
