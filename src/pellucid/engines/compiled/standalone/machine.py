@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import llvmlite.binding as llvm
@@ -14,8 +15,8 @@ from pellucid.engines.compiled.codegen.cpu import Target
 from pellucid.engines.compiled.codegen.emit import run_all, run_few
 from pellucid.engines.protocol import Array
 
-#: each byte as it stands in a string of LLVM, three characters
-_ESCAPED = np.array([list(f"\\{byte:02X}".encode()) for byte in range(256)], np.uint8)
+#: bytes by which a constant's place in an object file is found
+_MARK = 32
 _DIVISION = re.compile(r"(?m)^ *(%\S+) = (sdiv|srem) i64 (\S+), (\S+)$")
 _GLOBAL = re.compile(r"(?m)^@.* = .*$")
 
@@ -90,7 +91,7 @@ def emit(
         for text in passes.cut(whole, unit.written_out)
         if text
     ]
-    data = llvm.parse_assembly("\n".join([_data(constants), *_of_c23(machine)]))
+    data = llvm.parse_assembly("\n".join([*_declare(constants), *_of_c23(machine)]))
     module = parts.pop()
     data.triple, data.data_layout = module.triple, module.data_layout
     for other in (*parts, data):
@@ -101,7 +102,7 @@ def emit(
         if not function.is_declaration and function.name not in public:
             function.linkage = llvm.Linkage.internal
     module.verify()
-    return bytes(opened.emit_object(module))
+    return _fill(bytearray(opened.emit_object(module)), constants)
 
 
 def _divide_in_32_bits(text: str) -> str:
@@ -161,12 +162,40 @@ def _globals_first(text: str) -> str:
     return "\n".join([head, *found]) + first + rest
 
 
-def _data(constants: dict[str, Array]) -> str:
-    """Return constant arrays as IR, little-endian and aligned to cache lines."""
-    lines = []
+def _content(array: Array) -> Array:
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+
+
+def _mark(name: str) -> bytes:
+    return hashlib.blake2b(name.encode(), digest_size=_MARK).digest()
+
+
+def _declare(constants: dict[str, Array]) -> Iterator[str]:
+    """Give constant arrays as IR: a mark and zeros, for `_fill`, aligned to lines.
+
+    Millions of weights as LLVM's text take half a minute. What is initialized
+    externally no pass takes for the zeros that stand here.
+    """
     for name, array in constants.items():
-        content = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
-        text = _ESCAPED[content].tobytes().decode()
-        kind = f"[{len(content)} x i8]"
-        lines.append(f'@"{name}" = constant {kind} c"{text}", align 64')
-    return "\n".join(lines)
+        size = max(array.nbytes, _MARK)
+        mark = "".join(f"\\{byte:02X}" for byte in _mark(name))
+        kind = f"<{{ [{_MARK} x i8], [{size - _MARK} x i8] }}>"
+        value = (
+            f'<{{ [{_MARK} x i8] c"{mark}", [{size - _MARK} x i8] zeroinitializer }}>'
+        )
+        yield f'@"{name}" = externally_initialized constant {kind} {value}, align 64'
+
+
+def _fill(code: bytearray, constants: dict[str, Array]) -> bytes:
+    """Write constant arrays, little-endian, where an object file has their marks.
+
+    COFF's checksum of a section is another one then; it counts for communal data only.
+    """
+    for name, array in constants.items():
+        content, mark = _content(array), _mark(name)
+        start = code.find(mark)
+        if start < 0 or code.find(mark, start + 1) >= 0:
+            raise RuntimeError(f"{name} must stand in the object file once")
+        code[start : start + _MARK] = bytes(_MARK)
+        code[start : start + len(content)] = content.data
+    return bytes(code)
