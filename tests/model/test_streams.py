@@ -140,8 +140,63 @@ def test_a_generator_serves_one_pass(arrays: tuple[Any, Any]) -> None:
     figures = one.evaluate(batch for batch in batches(arrays))
     assert figures == pytest.approx(one.evaluate(arrays), rel=1e-6)
     assert one.predict(image for image, _ in batches(arrays)).shape == (N, 3)
-    with pytest.raises(DataError, match="must tell how many batches it has"):
-        one.fit((batch for batch in batches(arrays)), progress=False)
+    history = one.fit((batch for batch in batches(arrays)), progress=False)
+    assert history[-1]["loss"] == pytest.approx(figures["loss"], rel=0.5)
+    with pytest.raises(DataError, match=r"data must be iterable .* serves one of 2"):
+        one.fit((batch for batch in batches(arrays)), epochs=2, progress=False)
+    held = (batch for batch in batches(arrays))
+    with pytest.raises(DataError, match=r"validation_data must be iterable"):
+        one.fit(batches(arrays), epochs=2, validation_data=held, progress=False)
+
+
+def endless(arrays: tuple[Any, Any]) -> Any:
+    while True:
+        yield from batches(arrays)
+
+
+def test_steps_per_epoch_cut_a_generator_and_a_list_alike(
+    arrays: tuple[Any, Any],
+) -> None:
+    given: dict[str, Any] = {"epochs": 4, "steps_per_epoch": 2, "progress": False}
+    given["schedule"] = "cosine"
+    ours, theirs, whole = model(), model(), model()
+    ours.fit(endless(arrays), **given)
+    theirs.fit(batches(arrays), **given)  # of 3, begun anew at its end
+    eight = (batches(arrays) * 3)[:8]
+    assert whole.fit(eight, schedule="cosine", progress=False)[-1]["loss"] > 0
+    for name, wanted in whole.weights.items():
+        np.testing.assert_array_equal(ours.weights[name], theirs.weights[name])
+        np.testing.assert_allclose(ours.weights[name], wanted, rtol=1e-5, atol=1e-7)
+
+
+def test_data_of_unknown_length(
+    arrays: tuple[Any, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Uncounted:
+        def __iter__(self) -> Any:
+            return iter(batches(arrays))
+
+    ours, theirs = model(), model()
+    by_epoch = {"epochs": 2, "schedule": lambda epoch: 0.1 / (1 + epoch)}
+    ours.fit(Uncounted(), average="ema", **by_epoch)
+    assert "s left" not in capsys.readouterr().err
+    theirs.fit(batches(arrays), average="ema", progress=False, **by_epoch)
+    for name, wanted in theirs.state().items():
+        np.testing.assert_array_equal(ours.state()[name], wanted)
+    for more in ({"schedule": "cosine"}, {"average": "lookahead"}):
+        with pytest.raises(
+            DataError, match=r"how many batches it has for a .*steps_per"
+        ):
+            model().fit(Uncounted(), progress=False, **more)
+
+
+def test_steps_per_epoch_that_do_not_fit(arrays: tuple[Any, Any]) -> None:
+    with pytest.raises(DataError, match=r"4 batches for each epoch; got 3 for epoch 1"):
+        model().fit(iter(batches(arrays)), steps_per_epoch=4, progress=False)
+    with pytest.raises(DataError, match="left out where an epoch is all examples"):
+        model().fit(arrays, steps_per_epoch=4, progress=False)
+    with pytest.raises(pl.NetworkError, match="must be an int of at least 1"):
+        model().fit(batches(arrays), steps_per_epoch=0, progress=False)
 
 
 class Once:

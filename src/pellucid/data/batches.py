@@ -150,6 +150,11 @@ class Batches:
         """Return the number of batches in an epoch."""
         return -(-len(self.dataset) // self.batch_size)
 
+    @property
+    def count(self) -> int:
+        """The number of batches in an epoch; see `Stream.count`."""
+        return len(self)
+
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
         """Go through the dataset once.
 

@@ -19,6 +19,10 @@ from pellucid.errors import DataError
 Array = npt.NDArray[Any]
 
 
+#: what tf.data calls the number of elements of a dataset without an end
+_ENDLESS = -1
+
+
 class RawBatch(NamedTuple):
     """A batch as a source gave it, images with the channels last."""
 
@@ -81,15 +85,26 @@ class Stream:
         prediction.
     batch_size, seed, shuffle
         For a map-style Dataset.
+    steps : int, optional
+        Batches of an epoch; the next one goes on where this one ended, and the source
+        is begun anew at its end. If left out, an epoch is what the source gives once.
 
     Attributes
     ----------
     is_exact : bool
         Whether an epoch can be entered in the middle, its batches being the same.
+    is_once : bool
+        Whether the source is an iterator, which does not begin anew.
     """
 
     def __init__(
-        self, source: Any, *, batch_size: int = 64, seed: int = 0, shuffle: bool = False
+        self,
+        source: Any,
+        *,
+        batch_size: int = 64,
+        seed: int = 0,
+        shuffle: bool = False,
+        steps: int | None = None,
     ) -> None:
         self._source, self._names = source, _names(source)
         self._batch_size, self._seed, self._shuffle = batch_size, seed, shuffle
@@ -99,36 +114,66 @@ class Stream:
         )
         self._is_keras = any(name.endswith(".PyDataset") for name in self._names)
         self._is_spent = False
-        self.is_exact = self._is_map or (self._is_keras or isinstance(source, list))
+        self._steps, self._passes = steps, 0
+        self._rest: Iterator[RawBatch] = iter(())
+        self.is_exact = steps is None and (
+            self._is_map or self._is_keras or isinstance(source, list)
+        )
+        self.is_once = hasattr(source, "__next__")
 
-    def __len__(self) -> int:
-        """Return the number of batches of an epoch.
+    @property
+    def has_steps(self) -> bool:
+        """Whether epochs are so many batches, wherever the source ends."""
+        return self._steps is not None
 
-        Raises
-        ------
-        DataError
-            If the source does not tell.
-        """
+    @property
+    def kind(self) -> str:
+        """The name of the source's class."""
+        return type(self._source).__name__
+
+    @property
+    def count(self) -> int | None:
+        """The number of batches of an epoch; None where the source does not tell."""
+        if self._steps is not None:
+            return self._steps
         if self._is_map:
             return -(-len(self._source) // self._batch_size)
         cardinality = getattr(self._source, "cardinality", None)
         if cardinality is not None:
-            count = int(cardinality())
-        else:
-            try:
-                count = len(self._source)
-            except TypeError:
-                count = -1
-        if count < 0:
-            raise DataError(
-                "fit: data must tell how many batches it has; got "
-                f"{type(self._source).__name__} of unknown or no length. Give a list "
-                "of batches, or an object with __len__ and __iter__."
-            )
-        return count
+            known = int(cardinality())
+            return known if known >= 0 else None
+        try:
+            return len(self._source)
+        except TypeError:
+            return None
+
+    @property
+    def is_endless(self) -> bool:
+        """Whether the source says that it has no end, as a repeated tf.data.Dataset."""
+        cardinality = getattr(self._source, "cardinality", None)
+        return cardinality is not None and int(cardinality()) == _ENDLESS
 
     def epoch(self, number: int, start: int = 0) -> Iterator[RawBatch]:
-        """Go through the source once, from batch ``start`` on."""
+        """Give the batches of an epoch, from batch ``start`` on."""
+        if self._steps is None:
+            yield from self._pass(number, start)
+            return
+        for given in range(start, self._steps):
+            batch = next(self._rest, None)
+            if batch is None and not (self.is_once and self._passes):
+                self._rest = self._pass(self._passes, 0)
+                self._passes += 1
+                batch = next(self._rest, None)
+            if batch is None:
+                raise DataError(
+                    f"fit: data must give {self._steps} batches for each epoch; got "
+                    f"{given} for epoch {number + 1}, then the {self.kind} came to its "
+                    "end. Take fewer steps_per_epoch or epochs."
+                )
+            yield batch
+
+    def _pass(self, number: int, start: int) -> Iterator[RawBatch]:
+        """Go through the source once."""
         if self._is_map:
             yield from self._of_map(number, start)
             return

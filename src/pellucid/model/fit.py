@@ -54,6 +54,8 @@ class FitRequest:
     run: Path | None = None
     resume: bool = False
     shows_progress: bool = True
+    #: of data that comes in batches of its own
+    steps_per_epoch: int | None = None
     #: what each example of ``data`` counts in the loss
     sample_weight: Any | None = None
     #: written into the run's folder, instead of one made of these arguments

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from pellucid.data import Augment, Sampler, as_dataset
 from pellucid.data.streams import is_frame, is_stream
+from pellucid.errors import DataError
 from pellucid.model.fit import FitRequest, fit
 from pellucid.model.frames import read_examples
 from pellucid.model.gradients import DifferentiableModel
@@ -17,6 +18,7 @@ from pellucid.model.inference import Data
 from pellucid.model.ports import as_metrics
 from pellucid.model.several_fit import fit_several
 from pellucid.model.streams import fit_stream
+from pellucid.network.checks import integer
 from pellucid.network.ports import has_several
 from pellucid.objectives import (
     Metrics,
@@ -88,6 +90,7 @@ class Model(DifferentiableModel):
         *,
         epochs: int = 1,
         batch_size: int = 64,
+        steps_per_epoch: int | None = None,
         validation_split: float = 0.0,
         validation_data: Data | None = None,
         schedule: str | Schedule | Callable[..., float] | None = None,
@@ -116,14 +119,18 @@ class Model(DifferentiableModel):
         data : Dataset or (images, labels), or an iterable of batches
             Training data: images of shape (N, *input shape), labels of length N; or
             what gives batches (images, labels[, weights]) itself: a DataLoader or
-            Dataset of PyTorch, a tf.data.Dataset, a PyDataset of Keras, a list; or a
-            frame of pandas with pictures' paths, labels and perhaps parts, see
-            `data.load`. Of
-            several inputs (outputs) images (labels) are a tuple in the network's
-            order, or a dict by node name; metrics, class_weight and sample_weight are
-            dicts by output then, and the history has ``<output>_loss`` too.
+            Dataset of PyTorch, a tf.data.Dataset, a PyDataset of Keras, a list, a
+            generator; or a frame of pandas with pictures' paths, labels and perhaps
+            parts, see `data.load`. Of several inputs (outputs) images (labels) are a
+            tuple in the network's order, or a dict by node name; metrics, class_weight
+            and sample_weight are dicts by output then, and the history has
+            ``<output>_loss`` too.
         epochs, batch_size : int
             Passes over the data; examples of one update.
+        steps_per_epoch : int, optional
+            Batches of an epoch, of data that gives batches itself: each epoch goes on
+            where the last one ended, and data is begun anew at its end. If left out,
+            an epoch is what the data gives once.
         validation_split : float
             Share of each class that is held out, 0 ≤ share < 1.
         validation_data : Dataset or (images, labels), optional
@@ -198,6 +205,8 @@ class Model(DifferentiableModel):
         if is_frame(validation_data):
             validation_data = read_examples(self, validation_data, test=False)
         streams = not several and is_stream(data)
+        if steps_per_epoch is not None:
+            _check_steps(steps_per_epoch, is_of_stream=streams)
         make = _as_given if several or streams else as_dataset
         by_output: Any = class_weight
         request = FitRequest(
@@ -218,6 +227,7 @@ class Model(DifferentiableModel):
                 sampler=sampler,
             ),
             validation_data=None if validation_data is None else make(validation_data),
+            steps_per_epoch=steps_per_epoch,
             sample_weight=sample_weight,
             callbacks=as_callbacks(callbacks),
             run=None if run is None else Path(run),
@@ -227,6 +237,16 @@ class Model(DifferentiableModel):
         if streams:
             return fit_stream(self, request)
         return fit_several(self, request) if several else fit(self, request)
+
+
+def _check_steps(steps: int, *, is_of_stream: bool) -> None:
+    """Refuse a length of an epoch that makes no sense, or that the data has itself."""
+    integer("fit", "steps_per_epoch", steps, minimum=1)
+    if not is_of_stream:
+        raise DataError(
+            "fit: steps_per_epoch must be left out where an epoch is all examples of "
+            f"the data; got steps_per_epoch={steps}. Take data.subset(…) for fewer."
+        )
 
 
 def _as_given(data: Any) -> Any:

@@ -16,7 +16,7 @@ from pellucid.engines.loss_input import require
 from pellucid.errors import DataError
 from pellucid.model.inputs import check_examples, prepare_images
 from pellucid.objectives import Loss, select_metrics, usual_metrics
-from pellucid.training import History, TrainerState
+from pellucid.training import History, Lookahead, TrainerState
 from pellucid.training.early_stopping import check_monitor
 
 if TYPE_CHECKING:
@@ -34,15 +34,16 @@ class StreamBatches:
     def __init__(
         self, model: InferenceModel, stream: Stream, *, first_epoch: int = 0
     ) -> None:
-        self._model, self._stream = model, stream
+        self._model, self.stream = model, stream
         self.first_epoch: int = first_epoch
         self.dtype = np.dtype(model.dtype)
         self._size = 0
         self._begun: tuple[RawBatch, Iterator[RawBatch]] | None = None
 
-    def __len__(self) -> int:
-        """Return the number of batches."""
-        return len(self._stream)
+    @property
+    def count(self) -> int | None:
+        """The number of batches of an epoch; None where the stream does not tell."""
+        return self.stream.count
 
     @property
     def batch_size(self) -> int:
@@ -52,7 +53,7 @@ class StreamBatches:
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
         """Go through the stream once."""
         count = 0
-        source = self._stream.epoch(self.first_epoch + number, start)
+        source = self.stream.epoch(self.first_epoch + number, start)
         if self._begun is not None and number == start == 0:
             first, rest = self._begun
             source = chain([first], rest)
@@ -83,7 +84,7 @@ class StreamBatches:
 
     def first(self) -> RawBatch:
         """Return the first batch of the first epoch, which goes on from there."""
-        rest = iter(self._stream.epoch(self.first_epoch))
+        rest = iter(self.stream.epoch(self.first_epoch))
         for raw in rest:
             self._begun = raw, rest
             return raw
@@ -106,9 +107,20 @@ def fit_stream(model: Model, request: FitRequest) -> History:
     config = request.config
     _refuse_whole(request)
     first_epoch = model.epochs
-    train = _batches(model, request.data, config.batch_size, config.shuffle)
-    train.first_epoch = first_epoch
-    len(train)
+    stream = Stream(
+        request.data,
+        batch_size=config.batch_size,
+        seed=model.seed,
+        shuffle=config.shuffle,
+        steps=request.steps_per_epoch,
+    )
+    _check_epochs(stream, "data", config.epochs)
+    if stream.count is None and isinstance(config.average, Lookahead):
+        raise DataError(
+            "fit: data must tell how many batches it has for a Lookahead average; got "
+            f"a {stream.kind} of unknown length. Give steps_per_epoch=."
+        )
+    train = StreamBatches(model, stream, first_epoch=first_epoch)
     first = train.first()
     if first.labels is None:
         raise DataError("fit: a batch must have labels; got images alone.")
@@ -120,6 +132,8 @@ def fit_stream(model: Model, request: FitRequest) -> History:
     validation: Any = None
     if request.validation_data is not None:
         validation = batches_of(model, request.validation_data, config.batch_size)
+        if isinstance(validation, StreamBatches):
+            _check_epochs(validation.stream, "validation_data", config.epochs)
     check_monitor(config.early_stopping, metrics, has_validation=validation is not None)
     model.clip(config.clip_norm)
     return run_trainer(
@@ -131,6 +145,21 @@ def fit_stream(model: Model, request: FitRequest) -> History:
         validation=validation,
         meaning=meaning,
     )
+
+
+def _check_epochs(stream: Stream, name: str, epochs: int) -> None:
+    """Refuse a source that cannot serve that many epochs, before the first one."""
+    if stream.count is None and stream.is_endless:
+        raise DataError(
+            f"fit: {name} must come to an end; got a {stream.kind} without one. Give "
+            "steps_per_epoch=, the batches of an epoch."
+        )
+    if stream.is_once and not stream.has_steps and epochs > 1:
+        raise DataError(
+            f"fit: {name} must be iterable once for each epoch; got a {stream.kind}, "
+            f"which serves one of {epochs}. Give an object whose __iter__ begins anew, "
+            "or steps_per_epoch=."
+        )
 
 
 def _refuse_whole(request: FitRequest) -> None:

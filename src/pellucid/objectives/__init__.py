@@ -56,6 +56,7 @@ from pellucid.objectives.plateau import EpochLosses as EpochLosses
 from pellucid.objectives.rate_function import RateFunction as RateFunction
 from pellucid.objectives.schedule import Progress as Progress
 from pellucid.objectives.schedule import Schedule as Schedule
+from pellucid.objectives.schedule import UncountedProgress as UncountedProgress
 from pellucid.objectives.schedules import SCHEDULES as SCHEDULES
 from pellucid.objectives.schedules import ConstantRate as ConstantRate
 from pellucid.objectives.schedules import Cosine as Cosine

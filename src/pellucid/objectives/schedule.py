@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from pellucid.errors import DataError
 from pellucid.objectives.plateau import EpochLosses
 
 
@@ -34,6 +35,26 @@ class Progress:
     losses: EpochLosses = field(default_factory=EpochLosses)
     base_rate: float = 1.0
     last_rate: float = 1.0
+
+
+class UncountedProgress(Progress):
+    """Where training stands on data that does not tell how long it is."""
+
+    __slots__ = ()
+
+    @property
+    def steps(self) -> int:
+        """Refuse to say what is not known."""
+        raise DataError(
+            "fit: data must tell how many batches it has for a schedule over steps; "
+            "got an unknown length. Give steps_per_epoch=, or a schedule over epochs."
+        )
+
+    @steps.setter
+    def steps(self, value: int) -> None:
+        del value
+
+    steps_per_epoch = steps
 
 
 @dataclass(frozen=True)

@@ -62,11 +62,11 @@ class Averaging:
         if average is not None and average.begins_at_once and not position.averaged:
             self._take_in(average, position)
 
-    def after_step(self, position: TrainerState, steps: int) -> None:
-        """Take in the weights after a step, of so many in all."""
+    def after_step(self, position: TrainerState, steps: int | None) -> None:
+        """Take in the weights after a step, of so many in all, if that is known."""
         average = self._average
         if average is not None and average.takes_step(position.step):
-            self._take_in(average, position, position.step / max(steps, 1))
+            self._take_in(average, position, position.step / (steps or 1))
 
     def after_epoch(self, position: TrainerState, epochs: int) -> None:
         """Take in the weights after an epoch, and estimate statistics."""

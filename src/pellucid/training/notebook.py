@@ -61,15 +61,17 @@ class NotebookProgress(Callback):
             self._handle.update(HTML(self._page(trainer)))
 
     def _page(self, trainer: Trainer) -> str:
-        at, passed = trainer.progress, time.perf_counter() - self._start
+        step, steps = trainer.position.step, trainer.steps
+        passed = time.perf_counter() - self._start
         epoch = min(trainer.position.epoch + 1, trainer.config.epochs)
-        left = passed / at.step * (at.steps - at.step) if at.step else 0.0
         text = f"epoch {epoch} of {trainer.config.epochs}, {passed:.0f} s"
         if trainer.stop_reason:
             text += f", stopped: {trainer.stop_reason}"
-        elif at.step < at.steps:
+        elif steps is not None and step < steps:
+            left = passed / step * (steps - step) if step else 0.0
             text += f", {left:.0f} s left"
-        bar = f'<progress value="{at.step}" max="{at.steps}"></progress>'
+        end = "" if steps is None else f' value="{step}" max="{steps}"'
+        bar = f"<progress{end}></progress>"
         records = trainer.history
         table = records._repr_html_() if len(records) else ""
         return f"<div>{bar} {escape(text)}</div>{table}"

@@ -51,9 +51,11 @@ class ShowProgress(Callback):
             console=Console(stderr=True),
             transient=True,
         )
-        at = trainer.progress
         self._task = self._bar.add_task(
-            "training", total=at.steps, completed=at.step, figures=""
+            "training",
+            total=trainer.steps,
+            completed=trainer.position.step,
+            figures="",
         )
         self._bar.start()
 
@@ -81,8 +83,8 @@ class ShowProgress(Callback):
         if not is_edge and now - self._last_line < _SECONDS_BETWEEN_LINES:
             return
         self._last_line = now
+        steps_left = (trainer.steps or 0) - trainer.position.step
         left = (now - self._start) / max(self._images, 1)
-        steps_left = trainer.progress.steps - trainer.position.step
         left *= steps_left * trainer.train.batch_size
         line = (
             f"epoch {record['epoch']:.0f}/{epochs}  {_format_figures(record)}  "

@@ -21,6 +21,7 @@ from pellucid.objectives import (
     Loss,
     OutputMeaning,
     Progress,
+    UncountedProgress,
     output_meaning,
     select_metrics,
 )
@@ -145,16 +146,23 @@ class Trainer:
     @property
     def progress(self) -> Progress:
         """Where training stands, as schedules see it."""
-        per_epoch, base = len(self.train), self._base_rate
-        return Progress(
+        per_epoch, base = self.train.count, self._base_rate
+        kind = UncountedProgress if per_epoch is None else Progress
+        return kind(
             step=self.position.step,
-            steps=per_epoch * self.config.epochs,
+            steps=self.steps or 0,
             epoch=self.position.epoch,
-            steps_per_epoch=per_epoch,
+            steps_per_epoch=per_epoch or 0,
             losses=self._losses,
             base_rate=base,
             last_rate=self.history[-1]["learning_rate"] if self.history else base,
         )
+
+    @property
+    def steps(self) -> int | None:
+        """The steps of all epochs; None where the data does not tell."""
+        count = self.train.count
+        return None if count is None else count * self.config.epochs
 
     @property
     def learning_rate(self) -> float:
@@ -232,7 +240,7 @@ class Trainer:
                     for callback in self.callbacks:
                         callback.on_interrupt(self)
                     return False
-                is_last = position.batch == len(self.train)
+                is_last = position.batch == self.train.count
                 self.stop_reason = self._sync.reason_in_step(self.stop_reason)
                 if self.stop_reason and not is_last:
                     return False
@@ -267,7 +275,7 @@ class Trainer:
         is_plain = weight is None or isinstance(weight, tuple) or self._is_sum
         counted = float(examples) if is_plain else total
         position.add({"loss": loss * counted, **figures}, examples, weight=counted)
-        self._averaging.after_step(position, self.progress.steps)
+        self._averaging.after_step(position, self.steps)
         return loss
 
     def _predict(self, batch: Batch) -> Any:
