@@ -145,7 +145,7 @@ def _try(
     recipe = recipes.override(recipe, {"seed": seed})
     model, clock = build_model(recipe), Clock()
     if recipe.whiten is not None:
-        pl.whiten(model, train.images[:5000], recipe.whiten)
+        pl.whiten(model, train.images, recipe.whiten)
     config = build_fit_config(recipe)
     request = FitRequest(
         data=train,

@@ -179,7 +179,7 @@ def test_erased_windows_are_those_of_torchvisions_loop() -> None:
     draws = RANDOM.random((200, crop_ops.WINDOW_DRAWS))
     windows = crop_ops.erase_windows(draws, (13, 17))
     images = np.ones((200, 13, 17, 1), np.uint8)
-    crop_ops.erase(images, windows, np.arange(200) % 2 == 0)
+    crop_ops.erase(images, windows, np.arange(200) % 2 == 0, 0)
     assert images[1::2].all()
     for i in range(0, 200, 2):
         low, high = math.log(0.3), math.log(3.3)

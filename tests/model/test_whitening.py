@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import pellucid as pl
 from pellucid import recipes
+from pellucid.model import whitening
 from pellucid.network import to_json
 
 RANDOM = np.random.default_rng(0)
@@ -39,6 +41,30 @@ def test_outputs_are_white_and_the_second_half_their_negatives() -> None:
     rest = m.weights["white.weight"][..., 8:]
     np.testing.assert_array_equal(rest, before[..., 8:])
     assert not m.weights["white.bias"].any()
+
+
+def test_images_at_even_distances_are_whitened_of_a_folder_as_well(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(whitening, "_IMAGES", 100)
+    m, part = model(), model()
+    pl.whiten(m, IMAGES, "white")
+    pl.whiten(part, IMAGES[::3], "white")
+    np.testing.assert_array_equal(
+        m.weights["white.weight"], part.weights["white.weight"]
+    )
+    for i, image in enumerate(IMAGES[:4]):
+        folder = tmp_path / str(i % 2)
+        folder.mkdir(exist_ok=True)
+        pixels = (255 * image[..., 0]).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / f"{i}.png")
+    data, _ = pl.data.load(tmp_path, memory_limit_bytes=1, cache=False)
+    assert not isinstance(data.images, np.ndarray)
+    pl.whiten(m, data.images, "white")
+    pl.whiten(part, data.images[np.arange(len(data))], "white")
+    np.testing.assert_array_equal(
+        m.weights["white.weight"], part.weights["white.weight"]
+    )
 
 
 @pytest.mark.parametrize(

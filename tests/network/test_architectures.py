@@ -12,6 +12,7 @@ from pellucid.network.architectures import ARCHITECTURES
 #: parameters as torchvision, timm, Keras, MLPerf Tiny and Darknet's ports count them
 COUNTS = {
     "cifar10-fast": 1_972_792,
+    "cifar10-residual": 5_134_968,
     "convnext-atto": 3_695_520,
     "densenet121": 7_978_856,
     "ds-cnn": 23_756,

@@ -32,6 +32,8 @@ def test_factors() -> None:
     warm = pl.WarmUp(steps=4, then=pl.Cosine())
     assert warm.factor(at(0)) == pytest.approx(0.25)
     assert warm.factor(at(50)) == pytest.approx(0.5)
+    warm = pl.WarmUp(steps=4, start=0.2)
+    assert [warm.factor(at(i)) for i in (0, 1, 3, 9)] == pytest.approx([0.4, 0.6, 1, 1])
 
 
 def test_falling_and_cyclic_rates_are_those_of_pytorch_and_keras() -> None:
@@ -77,7 +79,7 @@ def test_json_leads_back() -> None:
     for schedule in (
         *others,
         pl.OneCycle(0.2),
-        pl.WarmUp(5, pl.StepDecay(2)),
+        pl.WarmUp(5, pl.StepDecay(2), start=0.1),
         pl.OnPlateau(),
     ):
         assert schedule_from_json(schedule.to_json()) == schedule
@@ -102,4 +104,6 @@ def test_wrong_arguments_are_refused() -> None:
         pl.StepDecay(0)
     with pytest.raises(pl.NetworkError, match="steps must be at least 1"):
         pl.WarmUp(0)
+    with pytest.raises(pl.NetworkError, match="WarmUp: start must be from 0 to less"):
+        pl.WarmUp(start=1.0)
     assert math.isclose(as_schedule("step").factor(at(0)), 1)

@@ -19,7 +19,8 @@ from pellucid.training.test_time import TestTimeSession
 
 
 def test_each_network_of_the_zoo_has_a_recipe():
-    assert set(recipes.names()) == {*ZOO, "cifar10-fast", "mnist-cosine"}
+    others = {"cifar10-fast", "cifar10-residual", "mnist-cosine"}
+    assert set(recipes.names()) == {*ZOO, *others}
 
 
 @pytest.mark.parametrize("name", sorted(ZOO))
@@ -55,7 +56,9 @@ def test_the_recipe_of_cifar10_whitens_averages_and_looks_twice():
     assert config.average == pl.Lookahead(every=5, rate=1.0, last_rate=0.226)
     assert config.augment == pl.Augment(shift=2, reflect=True, flip="alternating")
     groups = [(group.roles, group.rate_factor) for group in model.optimizer.groups]
-    assert groups == [(("offset",), 64.0), (("scale",), 0.0)]
+    assert groups == [(("weight",), 0.0), (("offset",), 64.0), (("scale",), 0.0)]
+    assert model.optimizer.groups[0].layers == ("whiten",)
+    assert model.network.node("whiten").layer.trainable  # for its bias
     first = model.weights["conv2d_1.weight"]
     np.testing.assert_array_equal(first[1, 1], np.eye(64))
     assert not first[0].any()

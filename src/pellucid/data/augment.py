@@ -77,6 +77,9 @@ class Augment:
     reflect : bool
         Whether shift and crop bring into view the image, mirrored at its outermost
         pixels, instead of 0; it must be larger than the movement.
+    fill : float
+        The pixels' value where cutout and erasing cover an image, in the images' own
+        units: of uint8, 0 is black, and what is near the mean changes it least.
     cutout : int
         Cover a square with this side in pixels, its centre anywhere.
     resized_crop : float
@@ -144,6 +147,7 @@ class Augment:
     mixup: float = 0.0
     cutmix: float = 0.0
     reflect: bool = False
+    fill: float = 0
 
     def __post_init__(self) -> None:
         check_augment(self)
@@ -330,10 +334,11 @@ class Augment:
         if out is images:
             out = images.copy()
         if self.cutout:
-            cover(out, draws[:, _CUTOUT], self.cutout)
+            cover(out, draws[:, _CUTOUT], self.cutout, self.fill)
         if self.erase:
             chosen = draws[:, _WINDOW.stop] < self.erase
-            erase(out, erase_windows(draws[:, _ERASE], size), chosen)
+            windows = erase_windows(draws[:, _ERASE], size)
+            erase(out, windows, chosen, self.fill)
         return out
 
     def transform_masks(

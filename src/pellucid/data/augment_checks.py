@@ -22,6 +22,7 @@ _RANGES = {
     "brightness": (0, np.inf, ", a factor's range"),
     "contrast": (0, np.inf, ", a factor's range"),
     "saturation": (0, np.inf, ", a factor's range"),
+    "fill": (0, 255, ", a pixel's value"),
     "hue": (0, 0.5, ", a share of the circle"),
     "magnitude": (0, MOST_MAGNITUDE, ", a strength"),
     "mixup": (0, np.inf, ", the Beta distribution's α"),

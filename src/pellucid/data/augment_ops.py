@@ -104,10 +104,10 @@ def _between(one: Pixels, other: Pixels, weight: Pixels) -> Pixels:
     return other
 
 
-def cover(images: Pixels, draws: Draws, side: int) -> None:
-    """Set a square of each image to 0; at the edge, what there is of it."""
+def cover(images: Pixels, draws: Draws, side: int, fill: float) -> None:
+    """Set a square of each image to a value; at the edge, what there is of it."""
     first = np.floor(draws * images.shape[1:3]).astype(np.intp) - side // 2
     begin, end = np.maximum(first, 0), first + side
     squares = zip(*begin.T.tolist(), *end.T.tolist(), strict=True)
     for image, (top, left, bottom, right) in zip(images, squares, strict=True):
-        image[top:bottom, left:right] = 0
+        image[top:bottom, left:right] = fill

@@ -83,11 +83,13 @@ def erase_windows(draws: Draws, size: tuple[int, int]) -> Windows:
     return Windows(*_place(draws, size, height, width), height, width)
 
 
-def erase(images: Pixels, windows: Windows, chosen: npt.NDArray[np.bool_]) -> None:
-    """Set the windows of the chosen images to 0, in place."""
+def erase(
+    images: Pixels, windows: Windows, chosen: npt.NDArray[np.bool_], fill: float
+) -> None:
+    """Set the windows of the chosen images to a value, in place."""
     for i in np.flatnonzero(chosen):
         top, left, height, width = (int(part[i]) for part in windows)
-        images[i, top : top + height, left : left + width] = 0
+        images[i, top : top + height, left : left + width] = fill
 
 
 def _sizes(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from pellucid.data.picture_files import PictureFiles
 from pellucid.errors import NetworkError
 from pellucid.model.inputs import prepare_images
 from pellucid.network.layers import Conv2D
@@ -29,7 +30,8 @@ def whiten(model: Model, images: npt.ArrayLike, node: str) -> None:
     model : Model
         Its weights change.
     images : array, shape (N, H, W, C)
-        Training images, as `Model.predict` takes them; the first 5,000 are used.
+        Training images, as `Model.predict` takes them; 5,000 at even distances are
+        used, for a folder's are in the order of their classes.
     node : str
         A convolution that reads the input. Freeze it, to keep its outputs white.
 
@@ -54,8 +56,7 @@ def whiten(model: Model, images: npt.ArrayLike, node: str) -> None:
     (2, 2, 1, 8)
     """
     rows, columns = _check(model, node)
-    first = np.asarray(images)[:_IMAGES]
-    x = prepare_images(first, model.network, model.preprocessing, model.dtype)
+    x = prepare_images(_spread(images), model.network, model.preprocessing, model.dtype)
     windows = np.lib.stride_tricks.sliding_window_view(x, (rows, columns), axis=(1, 2))
     patches = windows.transpose(0, 1, 2, 4, 5, 3)  # (n, h, w, rows, columns, channels)
     shape = patches.shape[3:]
@@ -69,6 +70,13 @@ def whiten(model: Model, images: npt.ArrayLike, node: str) -> None:
     if f"{node}.bias" in weights:
         weights[f"{node}.bias"][:] = 0
     model.load_weights(weights)
+
+
+def _spread(images: Any) -> npt.NDArray[Any]:
+    """Return some of the images, from the first to the last."""
+    stored = images if isinstance(images, PictureFiles) else np.asarray(images)
+    step = max(len(stored) // _IMAGES, 1)
+    return stored[np.arange(0, len(stored), step)[:_IMAGES]]
 
 
 def _check(model: Model, node: str) -> tuple[int, int]:

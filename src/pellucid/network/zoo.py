@@ -155,9 +155,9 @@ def zoo(
     name : str
         With a recipe: lenet5, mnist-fast, mnist-keras, mnist-torch, resnet20,
         xor-one-hidden, xor-two-hidden. Published architectures, untrained:
-        cifar10-fast, convnext-atto, densenet121, ds-cnn, efficientnet-b0, mobilenet-v1,
-        mobilenet-v2, mobilenet-v3-small, resnet8, resnet18, resnet34, resnet50,
-        squeezenet, tiny-yolo, unet, vgg11.
+        cifar10-fast, cifar10-residual, convnext-atto, densenet121, ds-cnn,
+        efficientnet-b0, mobilenet-v1, mobilenet-v2, mobilenet-v3-small, resnet8,
+        resnet18, resnet34, resnet50, squeezenet, tiny-yolo, unet, vgg11.
     classes : int, optional
         How many its head tells apart, where not as many as published.
     input_size : (int, int), optional

@@ -143,15 +143,18 @@ class WarmUp(Schedule):
         Length of the rise, at least 1.
     then : Schedule, str or function
         What follows, and is multiplied by the rise; as in `Model.fit`.
+    start : float
+        The factor before the first step, from 0 to less than 1.
 
     Raises
     ------
     NetworkError
-        If ``steps`` is less than 1, or there is no such schedule.
+        If a number is out of its range, or there is no such schedule.
     """
 
     steps: int = 100
     then: Schedule = field(default_factory=ConstantRate)
+    start: float = 0.0
 
     name: ClassVar[str] = "warm_up"
 
@@ -161,11 +164,18 @@ class WarmUp(Schedule):
             raise NetworkError(
                 f"WarmUp: steps must be at least 1; got steps={self.steps}."
             )
+        if not 0 <= self.start < 1:
+            raise NetworkError(
+                f"WarmUp: start must be from 0 to less than 1; got start={self.start}."
+            )
 
     def factor(self, at: Progress) -> float:
-        """Return ``(step + 1) / steps`` of the schedule's own factor at first."""
-        rise = min((at.step + 1) / self.steps, 1.0)
-        return rise * self.then.factor(at)
+        """Return a share of the schedule's factor, from ``start`` to all of it.
+
+        After ``step + 1`` of ``steps`` steps.
+        """
+        risen = min((at.step + 1) / self.steps, 1.0)
+        return (self.start + (1 - self.start) * risen) * self.then.factor(at)
 
 
 @dataclass(frozen=True)

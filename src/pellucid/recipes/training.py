@@ -28,7 +28,6 @@ from pellucid.runs.recipe import Recipe
 from pellucid.training import Callback, History, Trainer, as_callbacks, evaluate
 from pellucid.training.early_stopping import Weights
 
-_WHITENED = 5000  # images whose patches are whitened
 _TEST_BATCH = 256  # images, over all processes
 
 
@@ -151,7 +150,7 @@ def train(
         recipe.data, model, progress=data_progress if is_first else None
     )
     if recipe.whiten is not None and not resume:
-        whiten(model, examples.images[:_WHITENED], recipe.whiten)
+        whiten(model, examples.images, recipe.whiten)
     path, result = None if run is None else Path(run), _TrainingResult()
     recipe = recipe.model_copy(
         update={"metrics": _metrics(recipe, model, examples, resume)}

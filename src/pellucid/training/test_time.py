@@ -27,7 +27,7 @@ class TestTimeAugment:
         Its mirror image, too.
     shift : int
         The image moved by this many pixels to the top left, and to the bottom right,
-        the edge being repeated; they count half, as K. Jordan has it.
+        mirrored at its outermost pixels; they count half, as K. Jordan has it.
 
     Raises
     ------
@@ -78,7 +78,7 @@ class TestTimeAugment:
         moved = [(1.0, images)]
         if self.shift:
             n, (rows, columns) = self.shift, images.shape[1:3]
-            padded = np.pad(images, ((0, 0), (n, n), (n, n), (0, 0)), mode="edge")
+            padded = np.pad(images, ((0, 0), (n, n), (n, n), (0, 0)), mode="reflect")
             corners = [padded[:, i : i + rows, i : i + columns] for i in (0, 2 * n)]
             moved = [(0.5, images), *((0.25, corner) for corner in corners)]
         for weight, view in moved:

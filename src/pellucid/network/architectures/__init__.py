@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pellucid.network.architectures.cifar_fast import cifar10_fast
+from pellucid.network.architectures.cifar_fast import cifar10_fast, cifar10_residual
 from pellucid.network.architectures.convnext import convnext_atto
 from pellucid.network.architectures.densenet import densenet121
 from pellucid.network.architectures.efficientnet import efficientnet_b0
@@ -25,6 +25,7 @@ from pellucid.network.graph import Network
 #: the networks without recipes; tests that go over the zoo leave them to their own
 ARCHITECTURES: dict[str, Callable[[], Network]] = {
     "cifar10-fast": cifar10_fast,
+    "cifar10-residual": cifar10_residual,
     "convnext-atto": convnext_atto,
     "densenet121": densenet121,
     "ds-cnn": ds_cnn,
