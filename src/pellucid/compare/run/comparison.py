@@ -92,10 +92,12 @@ class _Record:
             versions=installed_versions(),
             begun=old.begun if old is not None and kept else utc_now(),
         )
+        known = {(cell.row, cell.engine) for cell in kept}  # disturbed ones among them
         waiting = [
             Result(row=job.criterion.name, engine=engine, status="not yet")
             for job in to_do.jobs
             for engine in job.engines
+            if (job.criterion.name, engine) not in known
         ]
         self.results = fresh.with_results([*kept, *to_do.cells, *waiting])
         self.finish()
@@ -150,4 +152,4 @@ def _keep_valid(
         engines=old.engines,
         rows=tuple(name for name in list_criteria() if name in rows),
     )
-    return list(make_plan(whole, old).cells), columns
+    return list(make_plan(whole, old, keeps_disturbed=True).cells), columns

@@ -56,12 +56,24 @@ class Plan:
         return (*self.alone, *(job for lane in self.lanes for job in lane))
 
 
-def make_plan(request: Request, old: Results | None) -> Plan:
-    """Decide what is to be done."""
+def make_plan(
+    request: Request, old: Results | None, *, keeps_disturbed: bool = False
+) -> Plan:
+    """Decide what is to be done.
+
+    Parameters
+    ----------
+    request : Request
+    old : Results, optional
+        What was measured before.
+    keeps_disturbed : bool
+        Whether cells that were disturbed count as done; else they are measured again.
+    """
     cells: list[Result] = []
     jobs: list[Job] = []
     for name in request.rows:
-        settled, open_jobs = _plan_criterion(request, find_criterion(name), old)
+        asked = find_criterion(name)
+        settled, open_jobs = _plan_criterion(request, asked, old, keeps_disturbed)
         cells += settled
         jobs += open_jobs
     timed = [job for job in jobs if job.criterion.is_timed]
@@ -77,7 +89,7 @@ def make_plan(request: Request, old: Results | None) -> Plan:
 
 
 def _plan_criterion(
-    request: Request, asked: Criterion, old: Results | None
+    request: Request, asked: Criterion, old: Results | None, keeps_disturbed: bool
 ) -> tuple[list[Result], list[Job]]:
     settled = [
         cell for engine in request.engines if (cell := _settle(request, asked, engine))
@@ -95,7 +107,10 @@ def _plan_criterion(
         done = [
             cell
             for cell in before
-            if cell is not None and cell.is_done and cell.fingerprint == mark
+            if cell is not None
+            and cell.is_done
+            and cell.fingerprint == mark
+            and (keeps_disturbed or not cell.is_disturbed)
         ]
         if len(done) == len(group):
             settled += done
