@@ -22,10 +22,12 @@ def test_an_open_gate_lets_pass() -> None:
 def test_a_paused_gate_holds_until_it_goes_on() -> None:
     gate = PauseControl()
     gate.pause()
+    assert gate.holds(0)
     thread, answers = passing(gate)
-    thread.join(0.05)
-    assert thread.is_alive()
+    while not gate.holds(1):  # until it waits
+        assert thread.is_alive()
     gate.resume()
+    assert not gate.holds(1)
     thread.join(5)
     assert answers == [True]
 

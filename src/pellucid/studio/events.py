@@ -40,10 +40,11 @@ async def stream_events(studio: Studio) -> AsyncIterator[str]:
             document = {"lesson": studio.count, "wish": wish, "lanes": names}
             yield _event("begin", document)
         if lesson is not None:
+            is_held = lesson.is_held  # before the news, which then hold the last step
             pairs = zip(lesson.lanes, known, strict=True)
             news = [_news(lane, told) for lane, told in pairs]
-            if any(news) or was_paused != lesson.gate.is_paused:
-                was_paused = lesson.gate.is_paused
+            if any(news) or was_paused != is_held:
+                was_paused = is_held
                 status = {"paused": was_paused, "running": lesson.is_running}
                 yield _event("news", {**status, "lanes": news})
         yield ": still here\n\n"  # so that the server learns of pages that are gone

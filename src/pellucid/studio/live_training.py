@@ -18,7 +18,7 @@ from pellucid.network import Network
 from pellucid.network.ports import require_single
 from pellucid.network.zoo import ZOO
 from pellucid.recipes import names, override, read
-from pellucid.recipes.builders import build_model, build_network
+from pellucid.recipes.builders import build_augment, build_model, build_network
 from pellucid.recipes.datasets import load_examples
 from pellucid.renamed import former_names
 from pellucid.runs.recipe import DataSection, Recipe
@@ -94,7 +94,8 @@ class TrainingRequest(BaseModel):
                 "seed": self.seed,
             },
         )
-        _check_size(build_network(recipe), self.batch_size)
+        for one in [recipe, *(VARIATIONS[name].recipe(recipe) for name in self.beside)]:
+            _check_size(build_network(one), one.batch_size)
         return recipe
 
     def _base(self, run: OpenedRun | None) -> Recipe:
@@ -215,6 +216,7 @@ class EngineTraining(Callback):
             batch_size=recipe.batch_size,
             callbacks=[self],
             shuffle=recipe.shuffle,
+            augment=build_augment(recipe),
             metrics=recipe.metrics,
             progress=False,
         )
@@ -341,6 +343,11 @@ class LiveTraining:
     def is_running(self) -> bool:
         """True where a lane is not at its end."""
         return any(lane.thread.is_alive() for lane in self.lanes)
+
+    @property
+    def is_held(self) -> bool:
+        """True where every lane that is not at its end stands still."""
+        return self.gate.holds(sum(lane.thread.is_alive() for lane in self.lanes))
 
     def end(self) -> None:
         """End it, and wait until that has happened."""

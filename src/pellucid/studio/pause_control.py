@@ -15,11 +15,17 @@ class PauseControl:
         self._is_paused = False
         self._is_ending = False
         self._allowed = 0
+        self._waiting = 0
 
     @property
     def is_paused(self) -> bool:
         """True where trainings stand still."""
         return self._is_paused
+
+    def holds(self, count: int) -> bool:
+        """Whether so many trainings have done their step and wait for the next."""
+        with self._condition:
+            return self._is_paused and not self._allowed and self._waiting == count
 
     def pause(self) -> None:
         """Hold every training after its step."""
@@ -49,7 +55,9 @@ class PauseControl:
         """Wait until the next step may be done; False where there is none."""
         with self._condition:
             while self._is_paused and not self._allowed and not self._is_ending:
+                self._waiting += 1
                 self._condition.wait()
+                self._waiting -= 1
             if self._is_paused and self._allowed:
                 self._allowed -= 1
             return not self._is_ending
