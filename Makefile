@@ -2,9 +2,10 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+COMPARED := mnist-keras --data mnist --full
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: train test kserve lint format site notebooks clean
+.PHONY: train test kserve lint format site notebooks comparison clean
 
 train: $(VENV)/.core
 	@echo "mnist-cosine: mnist-torch, and a learning rate that falls to zero"
@@ -22,6 +23,15 @@ site: $(VENV)/.docs
 
 # The tutorials' notebooks, where their pages have changed.
 notebooks: $(VENV)/.docs
+	$(BIN)/python docs/site/notebooks.py
+
+# The comparison that the documentation quotes, on a quiet machine: about an hour. Each
+# command goes on where it was stopped, and measures again what was disturbed.
+comparison: $(VENV)/.docs
+	$(BIN)/pellucid compare $(COMPARED) --out docs/compare
+	$(BIN)/pellucid compare $(COMPARED) --engines torch,tensorflow \
+		--out docs/compare/torch-tensorflow
+	$(BIN)/python docs/site/part_three.py
 	$(BIN)/python docs/site/notebooks.py
 
 lint: $(VENV)/.test
