@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from starlette.testclient import TestClient
-from studio_pages import complaints_of_axe, served, stroke
+from studio_pages import answered, complaints_of_axe, served, stroke
 
 import pellucid as pl
 from pellucid import explain
@@ -238,6 +238,7 @@ def test_the_page_takes_each_input_and_shows_each_output(
     page.fill("#value-1", "2.5")
     expect(page.locator("#input-facts")).to_contain_text("0, 2.5")
     expect(place).not_to_have_text(before)
+    answered(page)
     page.click("#input-left")  # the drawing is there again
     expect(page.locator("#done")).to_contain_text("to 6×6 pixels")
     page.click("#clear")

@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 from serving_models import small_model
 
+import pellucid as pl
 from pellucid.errors import PellucidError
+from pellucid.network.head import find_head
+from pellucid.network.layers import Dense, Dropout, ReLU
 from pellucid.recipes import read
-from pellucid.recipes.builders import build_model
+from pellucid.recipes.builders import build_model, build_network
 from pellucid.studio import SharedModel
 from pellucid.studio.live_training import LiveTraining, TrainingRequest
 from pellucid.studio.variations import VARIATIONS
@@ -30,14 +33,41 @@ def test_the_optimizer_is_changed(name, settings):
 def test_batch_and_seed_are_changed():
     recipe = read("mnist-torch")
     assert VARIATIONS["batch-times-8"].recipe(recipe).batch_size == 512
+    assert VARIATIONS["batch-eighth"].recipe(recipe).batch_size == 8
+    assert VARIATIONS["augmentation"].recipe(recipe).augment == {"shift": 2}
     assert VARIATIONS["other-seed"].recipe(recipe).seed == recipe.seed + 1
 
 
-def test_weights_begin_at_zero():
+def test_initial_weights_are_scaled():
     recipe = read("xor-one-hidden")
-    model = build_model(recipe, "numpy")
-    VARIATIONS["zeros"].begin(model)
-    assert not any(np.any(weight) for weight in model.weights.values())
+    usual, small = build_model(recipe, "numpy"), build_model(recipe, "numpy")
+    VARIATIONS["small"].begin(small)
+    for name, weight in small.weights.items():
+        np.testing.assert_allclose(weight, usual.weights[name] / 10, rtol=1e-6)
+    VARIATIONS["zeros"].begin(small)
+    assert not any(np.any(weight) for weight in small.weights.values())
+
+
+@pytest.mark.parametrize("name", ["xor-one-hidden", "mnist-torch", "resnet20"])
+def test_layers_are_put_before_the_last_one(name):
+    recipe = read(name)
+    network = build_network(recipe)
+    head = find_head(network)
+    for variation, layers in (("dropout", [Dropout]), ("deeper", [Dense, ReLU])):
+        changed = build_network(VARIATIONS[variation].recipe(recipe))
+        added = [n for n in changed.nodes if n.name.startswith("one_more")]
+        assert [type(node.layer) for node in added] == layers
+        assert changed.node(head.name).inputs == (added[-1].name,)
+        assert added[0].inputs == head.inputs
+        assert changed.shapes[added[-1].name] == network.shapes[head.inputs[0]]
+        assert len(changed.nodes) == len(network.nodes) + len(layers)
+
+
+def test_a_variation_of_a_network_without_a_last_layer_is_refused():
+    network = pl.Sequential(pl.Input(8, 8, 1), pl.GlobalAvgPool2D())
+    wish = TrainingRequest(network=pl.network.to_json(network), beside=["deeper"])
+    with pytest.raises(PellucidError, match="must"):
+        wish.recipe()
 
 
 def test_variations_train_beside_the_run():

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from studio_pages import complaints_of_axe, served
+from studio_pages import complaints_of_axe, digits_model, served
 
 import pellucid as pl
 
@@ -16,12 +16,7 @@ playwright = pytest.importorskip("playwright.sync_api")
 
 @pytest.fixture(scope="module")
 def model() -> pl.Model:
-    """A small network for digits, with weights that are drawn."""
-    image = pl.Input(28, 28, 1)
-    x = pl.MaxPool2D(2)(pl.Conv2D(3, 3, activation="relu")(image))
-    x = pl.MaxPool2D(2)(pl.Conv2D(4, 3, padding="same", activation="relu")(x))
-    network = pl.Network(inputs=image, outputs=pl.Dense(10)(pl.Flatten()(x)))
-    return pl.Model(network, engine="numpy", optimizer=pl.Adam(0.01), seed=1)
+    return digits_model()
 
 
 @pytest.fixture(scope="module")
@@ -121,15 +116,16 @@ def test_the_walk_is_gone_by_keyboard_and_leads_to_the_inspector(
     ready(page, 16)
     page.focus("#walk-next")
     page.keyboard.press("Enter")
-    assert page.evaluate("document.activeElement.id") == "walk-1"
+    playwright.expect(page.locator("#walk-1")).to_be_focused()
     step = page.locator("#walk-step")
     playwright.expect(step).to_have_value("1")
     page.select_option("#walk-step", "14")
-    assert page.evaluate("document.activeElement.id") == "walk-14"
+    playwright.expect(page.locator("#walk-14")).to_be_focused()
     slider = page.locator(".walk-section:has(#walk-1) input[type=range]")
     before = numbers(page, 1, "y")
     slider.press("Home")
-    assert slider.get_attribute("aria-valuetext") == "row 0, column 0"
+    place = "row 0, column 0"
+    playwright.expect(slider).to_have_attribute("aria-valuetext", place)
     assert numbers(page, 1, "y") != before
     page.locator(".walk-section:has(#walk-4)").get_by_role(
         "button", name="inspector"
@@ -149,10 +145,16 @@ def test_the_window_plays_and_rests_where_motion_is_reduced(
 ) -> None:
     page = open_page("walk")
     ready(page, 16)
+    page.evaluate(
+        "new MutationObserver((all) => { for (const { addedNodes } of all)"
+        " for (const one of addedNodes) window.flown ||= one.className === 'flying'; })"
+        ".observe(document.body, { childList: true })"
+    )
     section = page.locator(".walk-section:has(#walk-1)")
     section.get_by_role("button", name="Play").click()
-    playwright.expect(page.locator(".flying").first).to_be_attached()
-    playwright.expect(section.locator("input[type=range]")).to_have_value("1")
+    slider = section.locator("input[type=range]")
+    playwright.expect(slider).not_to_have_value("0")  # where it begins to play
+    assert page.evaluate("window.flown")
     section.get_by_role("button", name="Pause").click()
     still = open_page("walk", reduced_motion="reduce")
     ready(still, 16)

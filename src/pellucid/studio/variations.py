@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from pellucid.model import Model
+from pellucid.network import to_json
+from pellucid.network.head import find_head
 from pellucid.recipes import override
+from pellucid.recipes.builders import build_network
 from pellucid.runs.recipe import Recipe
 
-
-def _unchanged(recipe: Recipe) -> Mapping[str, Any]:
-    del recipe
-    return {}
+_MOST_UNITS = 128  # of a layer that is put in
+_SCALED = ("weight", "bias")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,49 +28,109 @@ class Variation:
     ----------
     label : str
         What the page calls it.
-    settings : callable
-        The recipe's settings that change, of the recipe.
-    starts_at_zero : bool
-        Whether all weights are 0 at first.
+    change : callable, optional
+        Return the changed recipe of a recipe.
+    weight_factor : float
+        Times the initial weights and biases; what a norm begins with stays.
     """
 
     label: str
-    settings: Callable[[Recipe], Mapping[str, Any]] = _unchanged
-    starts_at_zero: bool = False
+    change: Callable[[Recipe], Recipe] | None = None
+    weight_factor: float = 1.0
 
     def recipe(self, recipe: Recipe) -> Recipe:
-        """Return the changed recipe."""
-        return override(recipe, self.settings(recipe))
+        """Return the changed recipe; NetworkError where a layer has no place."""
+        return recipe if self.change is None else self.change(recipe)
 
     def begin(self, model: Model) -> None:
         """Change the weights that a training begins with."""
-        if self.starts_at_zero:
-            model.load_weights({n: np.zeros_like(w) for n, w in model.weights.items()})
+        if self.weight_factor != 1:
+            model.load_weights(scale_weights(model, self.weight_factor))
 
 
-def _rate(recipe: Recipe, factor: float) -> dict[str, Any]:
+def scale_weights(model: Model, factor: float) -> dict[str, Any]:
+    """Return a model's weights and biases times a factor, the others as they are."""
+    return {
+        name: array * np.float32(factor) if name.endswith(_SCALED) else array
+        for name, array in model.weights.items()
+    }
+
+
+def _set(recipe: Recipe, *, key: str, value: Callable[[Recipe], Any]) -> Recipe:
+    return override(recipe, {key: value(recipe)})
+
+
+def _times_rate(recipe: Recipe, *, factor: float) -> Recipe:
     rate = recipe.optimizer.get("learning_rate", 1e-3)
-    return {"optimizer.learning_rate": float(f"{factor * rate:.12g}")}
+    return override(recipe, {"optimizer.learning_rate": float(f"{factor * rate:.12g}")})
+
+
+def _plain(recipe: Recipe) -> Recipe:
+    rate = recipe.optimizer.get("learning_rate", 1e-3)
+    return override(recipe, {"optimizer.name": "sgd", "optimizer.learning_rate": rate})
+
+
+def _deeper(recipe: Recipe) -> Recipe:
+    """Put a hidden layer with ReLU before the layer that makes the outputs."""
+    network = build_network(recipe)
+    (below,) = network.node(find_head(network).name).inputs
+    shape = network.shapes[below]
+    if len(shape) == 1:
+        layer = {"layer": "Dense", "units": min(shape[0], _MOST_UNITS)}
+    else:
+        size = {"kernel_size": 1, "out_channels": min(shape[-1], _MOST_UNITS)}
+        layer = {"layer": f"Conv{len(shape) - 1}D", **size}
+    return _before_head(recipe, layer, {"layer": "ReLU"})
+
+
+def _before_head(recipe: Recipe, *layers: dict[str, Any]) -> Recipe:
+    """Put layers before the one that makes the outputs."""
+    network = build_network(recipe)
+    head = find_head(network).name
+    document = to_json(network)
+    nodes = document["nodes"]
+    place = next(i for i, node in enumerate(nodes) if node["name"] == head)
+    added, inputs = [], nodes[place]["inputs"]
+    for layer in layers:
+        name = f"one_more_{layer['layer'].lower()}"
+        added.append({"name": name, "inputs": inputs, **layer})
+        inputs = [name]
+    nodes[place] = {**nodes[place], "inputs": inputs}
+    document["nodes"] = [*nodes[:place], *added, *nodes[place:]]
+    return recipe.model_copy(update={"network": document, "settings": {}})
 
 
 VARIATIONS: dict[str, Variation] = {
     "rate-times-10": Variation(
-        label="10 × the learning rate", settings=lambda recipe: _rate(recipe, 10)
+        label="10 × the learning rate", change=partial(_times_rate, factor=10)
     ),
     "rate-tenth": Variation(
-        label="a tenth of the learning rate", settings=lambda recipe: _rate(recipe, 0.1)
+        label="a tenth of the learning rate", change=partial(_times_rate, factor=0.1)
     ),
     "batch-times-8": Variation(
         label="8 × the batch",
-        settings=lambda recipe: {"batch_size": 8 * recipe.batch_size},
+        change=partial(_set, key="batch_size", value=lambda r: 8 * r.batch_size),
     ),
-    "sgd": Variation(
-        label="plain SGD",
-        settings=lambda recipe: {"optimizer.name": "sgd", **_rate(recipe, 1)},
+    "batch-eighth": Variation(
+        label="an eighth of the batch",
+        change=partial(
+            _set, key="batch_size", value=lambda r: max(1, r.batch_size // 8)
+        ),
+    ),
+    "sgd": Variation(label="plain SGD", change=_plain),
+    "deeper": Variation(label="one more hidden layer", change=_deeper),
+    "dropout": Variation(
+        label="dropout of one half before the last layer",
+        change=lambda recipe: _before_head(recipe, {"layer": "Dropout", "rate": 0.5}),
+    ),
+    "augmentation": Variation(
+        label="images shifted by up to 2 pixels",
+        change=partial(_set, key="augment.shift", value=lambda recipe: 2),
     ),
     "other-seed": Variation(
         label="other initial weights and order",
-        settings=lambda recipe: {"seed": recipe.seed + 1},
+        change=partial(_set, key="seed", value=lambda recipe: recipe.seed + 1),
     ),
-    "zeros": Variation(label="zeros as initial weights", starts_at_zero=True),
+    "small": Variation(label="a tenth of the initial weights", weight_factor=0.1),
+    "zeros": Variation(label="zeros as initial weights", weight_factor=0.0),
 }

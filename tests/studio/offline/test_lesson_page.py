@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from studio_pages import PATIENCE_MS, answered, be_patient
 from tiny_lesson import Written
 
 from pellucid.explain import arithmetic
@@ -49,9 +50,10 @@ def address(written: Written) -> Iterator[str]:
 @pytest.fixture
 def page(browser: Any, address: str) -> Iterator[Any]:
     """Open the lesson on a telephone; it must log no error and ask nobody else."""
+    be_patient()
     context = browser.new_context(viewport={"width": 360, "height": 740})
     page, complaints = context.new_page(), []
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(PATIENCE_MS)
 
     def watch(request: Any) -> None:
         if not request.url.startswith((address, "data:", "blob:")):
@@ -129,10 +131,12 @@ def test_it_trains_and_then_explains_what_it_has_learned(page: Any) -> None:
         page.locator("#pad").press(key)
     playwright.expect(page.locator("#verdict")).not_to_have_text("–")
     page.click("nav a[href='#train']")
+    playwright.expect(page.locator("#rate-slider")).to_have_value("-2")
     fields = page.locator("#wish input").evaluate_all("all => all.map(f => f.value)")
-    assert [float(value) for value in fields] == [0.01, -2, 32, 320, 3]
-    shares = "all => all.map((cell) => cell.textContent).join()"
-    before = page.locator("#probabilities td.number").evaluate_all(shares)
+    assert [float(value) for value in fields] == [0.01, -2, 32, 5, 320, 3]
+    answered(page)
+    shares = page.locator("#probabilities td.number")
+    before = shares.all_text_contents()
     page.click("#wish button.primary")
     status = page.locator("#train-status")
     playwright.expect(status).to_contain_text("finished, step 30 of 30")
@@ -140,9 +144,7 @@ def test_it_trains_and_then_explains_what_it_has_learned(page: Any) -> None:
     assert page.locator("#confusion td").count() == 100
     playwright.expect(page.locator("#model")).to_contain_text("30 steps")
     page.click("nav a[href='#draw']")
-    playwright.expect(page.locator("#probabilities td.number").first).not_to_have_text(
-        before or ""
-    )
+    playwright.expect(shares).not_to_have_text(before)
 
 
 def test_after_the_first_visit_no_network_is_needed(page: Any) -> None:

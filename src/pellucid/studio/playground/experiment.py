@@ -16,6 +16,7 @@ from pellucid.objectives import SGD, Adam, BinaryCrossEntropy
 from pellucid.studio.images import levels
 from pellucid.studio.playground.points import SIDE, Array, draw_points
 from pellucid.studio.playground.settings import Settings
+from pellucid.studio.variations import scale_weights
 
 GRID = 44  # places of a side at which the plane is looked at
 _FRAMES = 24
@@ -106,11 +107,7 @@ def _model(settings: Settings) -> Model:
     )
     factor = {"usual": 1.0, "small": 0.1, "zeros": 0.0}[settings.start]
     if factor != 1:
-        weights = {
-            name: array * np.float32(factor) if name.endswith(".weight") else array
-            for name, array in model.weights.items()
-        }
-        model.load_weights(weights)
+        model.load_weights(scale_weights(model, factor))
     return model
 
 

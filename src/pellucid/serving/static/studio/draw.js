@@ -46,8 +46,13 @@ const ofPad = { question: async () => complete(await readPad()) };
 
 /** Ask what is to be asked, and show the answer if it is wanted still. */
 const answer = latest(async () => {
-  const now = asked;
-  if (!now) return;
+  if (!asked) return;
+  const box = document.querySelector(".predictions");
+  box.ariaBusy = "true"; // until no later stroke is to be answered
+  try { await answerTo(asked); } finally { box.ariaBusy = "false"; }
+});
+
+async function answerTo(now) {
   const start = performance.now();
   const seen = await tried(now.question);
   if (asked !== now) return;
@@ -60,7 +65,7 @@ const answer = latest(async () => {
   byId("took").textContent = `answered in ${took.toFixed(0)} ms, ${source.way}`;
   now.shown?.(seen);
   now.isShown = true;
-});
+}
 
 /** Show what an output says: in words, and a bar for each class or value. */
 function renderOutput(verdict, table, names, said) {

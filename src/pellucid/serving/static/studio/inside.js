@@ -26,13 +26,17 @@ const ofClass = () => {
 };
 
 function drawGraph() {
-  for (const id of ["of-gradient", "class-choice", "map-choice"]) byId(id).hidden = !isOfWhole();
+  for (const id of ["of-gradient", "class-choice"]) byId(id).hidden = !isOfWhole();
+  offerMaps();
   if (!isOfWhole()) document.querySelector("input[name=mode]").checked = true;
   drawMap(nodes(), here.node, choose, unfold);
   const chosen = byId("of-class").value;
   byId("of-class").replaceChildren(...choices().map(({ name }, i) => new Option(name, i)));
   if (chosen && chosen < choices().length) byId("of-class").value = chosen;
 }
+
+/** Attributions are of pictures, for one number of an output. */
+function offerMaps() { byId("map-choice").hidden = !input().takes_pictures || !isOfWhole(); }
 
 function unfold() {
   drawGraph();
@@ -72,19 +76,32 @@ const open = latest(async () => {
   if (!found || found.node !== here.node) return;
   here.values = { ...found, levels: bytes(found.levels) };
   describe(node, found);
+  if (here.isChannelKept && !here.at) here.at = largestIn(here.channel);
   if (found.shape.length === 3) showChannels();
   else showVector();
   calculate();
 });
 
 function describe(node, { largest }) {
-  byId("map-choice").hidden = !input().takes_pictures || !isOfWhole();
+  offerMaps();
   const what = isGradient() ? `how output ${chosenClass().name} reacts to it` : "activations";
   byId("node-title").textContent = `${node.name}: ${what}`;
   const settings = Object.entries(node.settings).map(([k, v]) => `${k}=${v}`).join(", ");
   byId("node-words").textContent = `${node.layer}(${settings}), ${node.shape.join("×")}, `
     + `${count(node.parameters)} parameters, ${count(node.multiply_adds)} multiply-adds. `
     + `Blue is positive, orange negative; darkest = ${number(largest)}.`;
+}
+
+/** Whether what is drawn is of a node that is no longer the chosen one. */
+const isStale = () => here.values.node !== here.node;
+
+/** The place of a channel's largest value. */
+function largestIn(channel) {
+  const { levels, shape: [height, width, channels] } = here.values;
+  const size = (place) => Math.abs(levels[place * channels + channel] - 128);
+  let best = 0;
+  for (let place = 1; place < height * width; place++) if (size(place) > size(best)) best = place;
+  return [Math.floor(best / width), best % width, channel];
 }
 
 const levelAt = (channel) => {
@@ -104,8 +121,9 @@ function showChannels() {
     button.ariaLabel = `Channel ${c}`;
     button.ariaPressed = String(c === here.channel);
     button.addEventListener("click", () => {
+      if (isStale()) return;
       here.channel = c;
-      if (here.at) here.at[2] = c;
+      here.at = here.at ? [here.at[0], here.at[1], c] : largestIn(c);
       for (const other of grid.children) other.ariaPressed = String(other === button);
       paintBig();
       calculate();
@@ -210,7 +228,7 @@ function walk(event) {
 }
 
 function go(row, column) {
-  if (here.at?.[0] === row && here.at?.[1] === column) return;
+  if (isStale() || (here.at?.[0] === row && here.at?.[1] === column)) return;
   here.at = [row, column, here.channel];
   paintBig();
   calculate();
@@ -237,6 +255,7 @@ function showVector() {
     button.id = unitId(at);
     button.ariaPressed = String(here.at?.join() === at.join());
     button.addEventListener("click", () => {
+      if (isStale()) return;
       here.at = at;
       for (const other of byId("node-view").querySelectorAll("button")) other.ariaPressed = String(other === button);
       calculate();

@@ -6,6 +6,7 @@ import { fold } from "./folding.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const CHANNELS = 12; // of a node, painted side by side
+const UNITS = 128; // of a vector, that the source answers
 const GAP = 2;
 
 const open = new Set(); // first nodes of blocks that are unfolded
@@ -42,6 +43,7 @@ function card(item, block, chosen, again) {
   button.ariaPressed = String(node.name === chosen);
   button.addEventListener("click", () => drawn.choose(node.name));
   const canvas = make("canvas", { className: "maps", width: 1, height: 1, ariaHidden: "true" });
+  if (state.model.nodes.includes(node)) measure(canvas, node.shape); // so that nothing moves when it is painted
   canvas.addEventListener("click", (event) => drawn.choose(node.name, channelAt(canvas, event)));
   const first = (block ?? item)[0];
   const isFirst = block && node === first;
@@ -67,16 +69,17 @@ function channelAt(canvas, event) {
   const found = maps.get(canvas.closest("li").querySelector("button").dataset.node);
   if (!found || found.shape.length !== 3) return undefined;
   const box = canvas.getBoundingClientRect();
-  const { columns, rows } = layout(found);
+  const { columns, rows } = layout(found.shape);
   const column = Math.min(columns - 1, Math.floor(columns * (event.clientX - box.left) / box.width));
   const row = Math.min(rows - 1, Math.floor(rows * (event.clientY - box.top) / box.height));
   return Math.min(found.shape[2] - 1, row * columns + column);
 }
 
 /** How a node's tiles are laid out: so many columns and rows. */
-function layout({ shape }) {
-  const count = shape.length === 3 ? shape[2] : shape[0];
-  const columns = shape.length === 3 ? (count <= 1 ? 1 : count <= 4 ? 2 : 3) : Math.min(8, count);
+function layout(shape) {
+  const isMap = shape.length === 3;
+  const count = isMap ? Math.min(shape[2], CHANNELS) : Math.min(shape.reduce((a, b) => a * b, 1), UNITS);
+  const columns = isMap ? (count <= 1 ? 1 : count <= 4 ? 2 : 3) : Math.min(8, count);
   return { count, columns, rows: Math.ceil(count / columns) };
 }
 
@@ -90,19 +93,28 @@ export function showMaps(found) {
 
 export function forgetMaps() { maps.clear(); }
 
-function paint(name) {
-  const button = [...byId("nodes").querySelectorAll("button[data-node]")].find((b) => b.dataset.node === name);
-  const canvas = button?.parentElement.querySelector("canvas");
-  if (!canvas) return;
-  const found = maps.get(name);
-  const { count, columns, rows } = layout(found);
-  const [height, width, channels] = found.shape.length === 3 ? found.shape : [1, 1, 1];
-  const tile = found.shape.length === 3 ? Number(byId("map-zoom").value) : Math.max(8, Number(byId("map-zoom").value) / 3);
+/** Give a canvas the size of a node's tiles, and return how they lie in it. */
+function measure(canvas, shape) {
+  const isMap = shape.length === 3;
+  const [height, width] = isMap ? shape : [1, 1];
+  const { count, columns, rows } = layout(shape);
+  const zoom = Number(byId("map-zoom").value);
+  const tile = isMap ? zoom : Math.max(8, zoom / 3);
   const scale = Math.max(1, Math.round(2 * tile / Math.max(height, width))); // whole pixels of the screen
   const [w, h] = [width * scale, height * scale];
   canvas.width = columns * (w + GAP) - GAP;
   canvas.height = rows * (h + GAP) - GAP;
   canvas.style.width = `${columns * (tile * width / Math.max(height, width) + GAP / 2)}px`;
+  return { count, columns, height, width, w, h };
+}
+
+function paint(name) {
+  const button = [...byId("nodes").querySelectorAll("button[data-node]")].find((b) => b.dataset.node === name);
+  const canvas = button?.parentElement.querySelector("canvas");
+  if (!canvas) return;
+  const found = maps.get(name);
+  const { count, columns, height, width, w, h } = measure(canvas, found.shape);
+  const channels = found.shape.length === 3 ? found.shape[2] : 1;
   const context = canvas.getContext("2d");
   context.imageSmoothingEnabled = false;
   const small = make("canvas");

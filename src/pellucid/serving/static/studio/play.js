@@ -7,6 +7,7 @@ import { bytes, onTheme, paintLevels } from "./paint.js";
 import { source } from "./source.js";
 
 const FRAME_MS = 110, PAUSE_MS = 250;
+const MOST_RUNS = 4; // side by side
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 const RATES = [0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 2, 3, 10, 20, 30, 100];
 
@@ -77,7 +78,7 @@ const run = latest(async () => {
   const wanted = settings;
   const found = await ask(wanted);
   if (!found || mine !== newest) return;
-  runs = [...runs.filter((one) => one.isKept), { settings: wanted, found, name: "Your run" }].slice(-2);
+  runs = [...runs.filter((one) => one.isKept), { settings: wanted, found, name: "Your run" }];
   show();
 });
 
@@ -110,14 +111,22 @@ function difference(one, other) {
 }
 
 function show() {
-  byId("runs").replaceChildren(...runs.map(({ found, name, settings: own }, i) => {
+  byId("play-keep").disabled = runs.length >= MOST_RUNS;
+  byId("runs").replaceChildren(...runs.map((one, i) => {
+    const { found, name, settings: own } = one;
     const words = i ? difference(runs[0].settings, own) : `${count(found.parameters)} parameters`;
     const canvas = make("canvas", { className: "plane" });
     canvas.setAttribute("role", "img");
     const chart = document.createElementNS("http://www.w3.org/2000/svg", "svg");
     chart.setAttribute("class", "chart");
     chart.setAttribute("role", "img");
-    return make("section", { className: "panel play-run", ariaLabel: name }, make("h3", { textContent: name }),
+    const remove = make("button", { type: "button", className: "play-remove", textContent: "Remove", ariaLabel: `Remove ${name}`, hidden: runs.length < 2 || !source.hasSettings });
+    remove.addEventListener("click", () => {
+      runs = runs.filter((other) => other !== one);
+      show();
+      byId("play-again").focus();
+    });
+    return make("section", { className: "panel play-run", ariaLabel: name }, make("div", { className: "row play-title" }, make("h3", { textContent: name }), remove),
       make("p", { className: "quiet small", textContent: words || "the same settings" }), canvas, make("p", { className: "play-now small" }),
       legend(), chart, make("p", { className: "play-says", textContent: found.says }));
   }));
@@ -231,9 +240,8 @@ export function begin() {
     paint();
   });
   byId("play-keep").addEventListener("click", () => {
-    const newest = runs.at(-1);
-    if (!newest) return;
-    runs = [{ ...newest, isKept: true, name: "Kept" }];
+    if (!runs.length) return;
+    runs = runs.map((one, i) => (one.isKept ? one : { ...one, isKept: true, name: `Run ${i + 1}` }));
     show();
   });
   onTheme(() => { if (runs.length) paint(); });

@@ -234,17 +234,18 @@ function mistake({ image, shape, label, predicted, probability }) {
   return make("figure", {}, canvas, make("figcaption", { textContent: `${label} → ${predicted}, ${percent(probability)}` }));
 }
 
-/** Keep the rate's slider, which has its logarithm, and its number the same. */
-function linkRate() {
-  const number = form.elements.learning_rate, slider = byId("rate-slider");
-  slider.addEventListener("input", () => { number.value = Number((10 ** slider.value).toPrecision(2)); });
-  const follow = () => { slider.value = Math.log10(number.value); };
+/** Keep a number and its slider, which has the number's logarithm, the same. */
+function link(name, slider, base) {
+  const number = form.elements[name];
+  slider.addEventListener("input", () => { number.value = Number((base ** slider.value).toPrecision(base === 10 ? 2 : 4)); });
+  const follow = () => { slider.value = Math.log(number.value) / Math.log(base); };
   number.addEventListener("input", follow);
   follow();
 }
 
 export function begin() {
-  linkRate();
+  link("learning_rate", byId("rate-slider"), 10);
+  link("batch_size", byId("batch-slider"), 2);
   form.addEventListener("submit", start);
   byId("save").href = source.file;
   const act = (action) => tried(() => source.act(action));

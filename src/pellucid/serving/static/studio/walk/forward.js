@@ -114,7 +114,7 @@ function dense(found, stop) {
   return {
     title: `${stop.node}: every number counts`,
     say: sentence(`Each of ${count(stop.terms.length + stop.left_out.count)} numbers is multiplied with a weight of its own, and all products are added up: ${named(stop.node, stop.at)}${unit} is `, stop.value, "."),
-    figures: [bars("Largest contributions", ["from", "x", "weight", "x · weight"], rows)],
+    figures: [bars(`Largest contributions to ${named(stop.node, stop.at)}`, ["from", "x", "weight", "x · weight"], rows)],
   };
 }
 
