@@ -5,7 +5,7 @@ import { calculation, derivative, span } from "./calculation.js";
 import { sample } from "./draw.js";
 import { beginMap, CHANNELS, drawEdges, drawMap, forgetMaps, markNode, showMaps, shownNodes, unfoldFor } from "./network_map.js";
 import { byId, count, make, number, on, state } from "./page.js";
-import { bytes, onTheme, paintImage, paintLevels } from "./paint.js";
+import { bytes, onTheme, paintImage, paintLevels, strength } from "./paint.js";
 import { choices, example, input, isSeveral, ofInput } from "./ports.js";
 import { beginPatches, offerPatches } from "./patches.js";
 import { source } from "./source.js";
@@ -98,7 +98,7 @@ const isStale = () => here.values.node !== here.node;
 /** The place of a channel's largest value. */
 function largestIn(channel) {
   const { levels, shape: [height, width, channels] } = here.values;
-  const size = (place) => Math.abs(levels[place * channels + channel] - 128);
+  const size = (place) => strength(levels[place * channels + channel]);
   let best = 0;
   for (let place = 1; place < height * width; place++) if (size(place) > size(best)) best = place;
   return [Math.floor(best / width), best % width, channel];

@@ -57,3 +57,6 @@ export function paintLevels(canvas, height, width, at, strength = 1) {
 
 /** Call `repaint` when the page turns dark or light. */
 export const onTheme = (repaint) => dark.addEventListener("change", repaint);
+
+/** How far a level is from that of zero. */
+export const strength = (level) => Math.abs(level - 128);
