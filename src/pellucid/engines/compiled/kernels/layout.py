@@ -26,7 +26,9 @@ class ImageLayout:
 
     The channels from ``channels`` on hold zeros, and so do the ``halo`` around the
     image: ((top, bottom), (left, right)). Pointers handed to kernels point at the
-    first number of the memory, the corner of the top left side.
+    first number of the memory, the corner of the top left side. An image that is a
+    part of another one's channels has ``room`` for so many in each pixel; only kernels
+    that ask for `column` take it.
     """
 
     height: int
@@ -34,11 +36,17 @@ class ImageLayout:
     channels: int
     padded_channels: int
     halo: Halo = NO_HALO
+    room: int = 0
+
+    @property
+    def column(self) -> int:
+        """Numbers from one pixel to the next."""
+        return self.room or self.padded_channels
 
     @property
     def row(self) -> int:
         """Numbers from one row to the next."""
-        return (self.width + sum(self.halo[1])) * self.padded_channels
+        return (self.width + sum(self.halo[1])) * self.column
 
     @property
     def size(self) -> int:
@@ -48,12 +56,12 @@ class ImageLayout:
     @property
     def is_plain(self) -> bool:
         """Whether the memory holds the image and nothing else."""
-        return self.halo == NO_HALO and self.padded_channels == self.channels
+        return self.halo == NO_HALO and self.column == self.channels
 
     def at(self, y: int, x: int, channel: int = 0) -> int:
         """Return where a number lies; y and x may be negative, into the sides."""
         top, left = self.halo[0][0], self.halo[1][0]
-        return (y + top) * self.row + (x + left) * self.padded_channels + channel
+        return (y + top) * self.row + (x + left) * self.column + channel
 
     def with_halo(self, halo: Halo) -> ImageLayout:
         """Return the same image with other zeros around it."""

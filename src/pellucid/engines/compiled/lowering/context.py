@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from math import prod
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pellucid.engines.compiled.codegen import Kernel, in_parts
 from pellucid.engines.compiled.codegen.cpu import Target
@@ -54,6 +54,9 @@ from pellucid.network import Network
 from pellucid.network.layers import Input
 from pellucid.network.node import Node
 from pellucid.objectives import Loss, Optimizer
+
+if TYPE_CHECKING:
+    from pellucid.engines.compiled.lowering.grown import Grown
 
 #: multiply-adds of an image from which several workers share it: a fifth of a
 #: millisecond, beside which waking and meeting a worker is little
@@ -154,6 +157,8 @@ class LoweringContext:
     added: dict[str, tuple[Node, str]] = field(default_factory=dict)
     #: the operand that a product with one pixel, a gate, is written over
     gated: dict[str, str] = field(default_factory=dict)
+    #: concatenations that lie in the memory of a larger one
+    grown: dict[str, Grown] = field(default_factory=dict)
     replaced: dict[tuple[str, str], BufferRef] = field(default_factory=dict)
     masks: dict[str, Value] = field(default_factory=dict)
     areas: set[int] = field(default_factory=set)

@@ -18,6 +18,7 @@ from pellucid.engines.compiled.lowering.context import (
     shape_of,
 )
 from pellucid.engines.compiled.lowering.fuse import fuse
+from pellucid.engines.compiled.lowering.grown import grow_in_place
 from pellucid.engines.compiled.lowering.layers import (
     find_lowering,
     loss,
@@ -113,6 +114,7 @@ def lower_network(
     if low.options.fuse:
         fuse(low)
         work_in_place(low)
+        grow_in_place(low)
     _forward(low)
     if purpose.kind == "halves":
         low.barrier()

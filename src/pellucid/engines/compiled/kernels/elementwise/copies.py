@@ -59,7 +59,7 @@ class CopyForm:
 
 def _copy_form(b: Builder, spec: Copy) -> CopyForm:
     x, y = spec.x, spec.y
-    whole = spec.channels == x.padded_channels == y.padded_channels
+    whole = spec.channels == x.column == y.column
     run = spec.channels * (spec.width if whole else 1)
     return CopyForm(
         rows=spec.height,
@@ -67,8 +67,8 @@ def _copy_form(b: Builder, spec: Copy) -> CopyForm:
         run=run,
         x_row=x.row,
         y_row=y.row,
-        x_column=x.padded_channels,
-        y_column=y.padded_channels,
+        x_column=x.column,
+        y_column=y.column,
         from_at=spec.from_at,
         to_at=spec.to_at,
         rest=run % b.lanes,

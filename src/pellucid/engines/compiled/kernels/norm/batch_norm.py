@@ -56,6 +56,7 @@ class NormForm:
     channels: Number
     together: Number
     x_row: Number
+    x_column: Number
     x_begin: Number
     y_row: Number
     y_begin: Number
@@ -83,8 +84,9 @@ def _form(b: Builder, spec: Norm) -> NormForm:
         width=x.width,
         true_channels=x.channels,
         channels=x.padded_channels,
-        together=max(1, ROWS // x.row),
+        together=max(1, ROWS // (x.row // x.column * x.padded_channels)),
         x_row=x.row,
+        x_column=x.column,
         x_begin=x.at(0, 0),
         y_row=y.row,
         y_begin=y.at(0, 0),
@@ -353,7 +355,7 @@ def norm_forward(
                 c = k * lanes + start
                 normal = _Normal(b, places, c, lanes, channels)
                 with b.loop(last, start=first) as i, b.loop(spec.width) as j:
-                    at = i * spec.x_row + j * channels + spec.x_begin
+                    at = i * spec.x_row + j * spec.x_column + spec.x_begin
                     value = normal.output((x + at).vector(c, lanes=lanes))
                     value = apply(b, spec.function, value)
                     to = i * spec.y_row + j * channels + spec.y_begin

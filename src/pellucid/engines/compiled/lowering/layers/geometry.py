@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pellucid.engines.compiled.kernels.elementwise import copies
 from pellucid.engines.compiled.kernels.elementwise.copies import Copy, Enlarge, Sum
 from pellucid.engines.compiled.kernels.layout import ImageLayout
@@ -142,12 +144,14 @@ def lower_add(low: LoweringContext, node: Node) -> None:
 
 def lower_concat(low: LoweringContext, node: Node) -> None:
     """Add the steps of Concat."""
-    y = low.output(node.name)
+    y, is_there = _concatenated(low, node)
     starts, at = [], 0
     for source in node.inputs:
         starts.append(at)
         at += low.plain_map(source).channels
     for source, start in zip(node.inputs, starts, strict=True):
+        if start < is_there:
+            continue
         x = low.values[source]
         m = x.map
         spec = Copy(
@@ -181,3 +185,20 @@ def lower_concat(low: LoweringContext, node: Node) -> None:
             low.step(copies.copy, spec, grad, to, node=node.name)
 
     low.on_back(node.name, back)
+
+
+def _concatenated(low: LoweringContext, node: Node) -> tuple[Value, int]:
+    """Return where a concatenation goes, and how many channels stand there already."""
+    grown = low.grown.get(node.name)
+    if grown is None:
+        return low.output(node.name), 0
+    m = whole = low.map_of(grown.end)
+    if node.name != grown.end:
+        m = replace(low.map_of(node.name), room=whole.padded_channels)
+    before = low.values.get(grown.begun)
+    if before is not None and before.map.room == whole.padded_channels:
+        buffer, is_there = before.buffer, before.map.channels
+    else:  # the first, or the first behind one of integers
+        buffer, is_there = low.buffer(grown.end, whole.size, "image"), 0
+    low.values[node.name] = Value(buffer, m)
+    return low.values[node.name], is_there
