@@ -201,7 +201,7 @@ def test_inputs_are_refused_in_one_sentence(
         ({"loss.place.name": "nope"}, "loss: name must be one of"),
         ({"loss.place.name": "mse", "augment.mixup": "1"}, "mixup and cutmix must be"),
         ({"loss.place.name": "mse", "metrics": '["accuracy"]'}, "metrics must be left"),
-        ({"loss.place.name": "mse", "tta.flip": "true"}, "whiten and tta must be left"),
+        ({"loss.place.name": "mse", "whiten": "conv2d"}, "whiten must be left"),
     ],
 )
 def test_trainings_are_refused_in_one_sentence(

@@ -66,3 +66,51 @@ def test_bad_samplers_are_refused(sampler: Any, message: str) -> None:
 def test_values_have_no_balance() -> None:
     with pytest.raises(pl.DataError, match="must have one class for each example"):
         sampling_weights("balanced", np.linspace(0, 1, 9))
+
+
+def test_one_output_of_several_is_balanced() -> None:
+    from pellucid.data.sampling import several_sampling_weights
+
+    labels = {"kind": LABELS, "place": np.zeros((100, 2))}
+    assert np.array_equal(
+        several_sampling_weights({"kind": "balanced"}, labels),
+        sampling_weights("balanced", LABELS),
+    )
+    only = several_sampling_weights("balanced", {"kind": LABELS})
+    assert np.array_equal(only, sampling_weights("balanced", LABELS))
+    each = several_sampling_weights(np.arange(100), labels)
+    assert each is not None
+    assert each[-1] == 99 / np.arange(100).sum()
+    assert several_sampling_weights(None, labels) is None
+    for sampler, message in (
+        ("balanced", "must name the output whose classes are balanced, as {'kind'"),
+        ({"size": "balanced"}, "must name one output with labels, which are kind, pl"),
+        ({"kind": [1.0] * 100}, "sampler of 'kind' must be 'balanced'"),
+    ):
+        with pytest.raises(pl.DataError, match=message):
+            several_sampling_weights(sampler, labels)
+
+
+def test_fit_of_several_outputs_draws_by_the_weights() -> None:
+    x = pl.Input(1)
+    heads = [pl.Dense(2, name="kind")(x), pl.Dense(1, name="place")(x)]
+    m = pl.Model(
+        pl.Network(inputs=x, outputs=heads),
+        engine="numpy",
+        loss={"kind": "cross_entropy", "place": "mse"},
+        optimizer=pl.SGD(0.0),
+    )
+    seen: list[int] = []
+
+    class Watch(pl.Callback):
+        def on_begin(self, trainer: Any) -> None:
+            seen.extend(trainer.train.order(0).tolist())
+
+    images, kinds = np.arange(40, dtype=np.float32)[:, None], np.arange(40) == 7
+    m.fit(
+        (images, (kinds.astype(int), images)),
+        sampler={"kind": "balanced"},
+        callbacks=[Watch()],
+        progress=False,
+    )
+    assert 10 < seen.count(7) < 30  # half of 40

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import networks
 import pytest
 
+import pellucid as pl
 from pellucid import exchange
 from pellucid.exchange import verify_export
 
@@ -37,3 +40,13 @@ def test_executorch_gives_the_same(name, model_of, images_of, tmp_path):
 def test_networks_of_the_zoo_run_in_executorch(zoo_model, images_of, tmp_path):
     path = exchange.write(zoo_model, tmp_path / "model.pte")
     assert verify_export(zoo_model, path, images_of(zoo_model, 2)).relative <= 1e-5
+
+
+def test_several_inputs_and_outputs(tmp_path: Path) -> None:
+    from oracles.several_ports import detector, images_for, two_branches
+
+    for make in (two_branches, detector):
+        model = pl.Model(make(), engine="numpy", seed=3)
+        path = pl.exchange.write(model, tmp_path / "m.pte")
+        report = pl.exchange.verify_export(model, path, images_for(model.network, 3))
+        assert report.relative < 1e-5

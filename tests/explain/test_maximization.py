@@ -74,3 +74,15 @@ def test_pixels_are_those_of_the_preprocessing(model):
 def test_what_cannot_be_is_refused(model, node, channel, steps, message):
     with pytest.raises(pl.NetworkError, match=message):
         explain.maximize(model, node, channel, steps=steps)
+
+
+def test_a_node_of_several_inputs_is_reached_from_one_picture():
+    image, vector = pl.Input(8, 8, 1, name="image"), pl.Input(3, name="vector")
+    x = pl.Conv2D(2, 3)(image)
+    joined = pl.Dense(3)(pl.Concat()(pl.Flatten()(x), vector))
+    network = pl.Network(inputs=[vector, image], outputs=[joined, x])
+    model = pl.Model(network, engine="numpy")
+    found = explain.maximize(model, "conv2d", 1, steps=4)
+    assert max(found.values) > found.values[0]
+    with pytest.raises(pl.NetworkError, match="must have one input; got 2: vector, im"):
+        explain.maximize(model, "dense", 0)

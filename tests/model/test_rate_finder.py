@@ -78,3 +78,17 @@ def test_ranges_that_make_no_sense_are_refused(given: Any, message: str) -> None
 def test_a_model_without_an_optimizer_is_refused() -> None:
     with pytest.raises(pl.PellucidError, match="optimizer"):
         pl.find_learning_rate(model(optimizer=None), (IMAGES, LABELS))
+
+
+def test_a_rate_is_found_for_several_outputs() -> None:
+    x = pl.Input(4)
+    outputs = [pl.Dense(2, name="kind")(x), pl.Dense(1, name="place")(x)]
+    m = pl.Model(
+        pl.Network(inputs=x, outputs=outputs),
+        engine="numpy",
+        loss={"kind": "cross_entropy", "place": "mse"},
+        optimizer="sgd",
+    )
+    data = (IMAGES, {"kind": LABELS, "place": IMAGES[:, :1]})
+    found = pl.find_learning_rate(m, data, batch_size=20, most=1e4)
+    assert 1e-3 < found.suggestion < 10

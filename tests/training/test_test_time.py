@@ -70,3 +70,35 @@ def test_wrong_arguments_are_refused() -> None:
     m: Any = pl.Model(points, engine="numpy")
     with pytest.raises(pl.NetworkError, match="must take images; got input shape"):
         m.predict(np.zeros((3, 2)), tta=pl.TestTimeAugment())
+
+
+def test_views_of_several_inputs_and_outputs() -> None:
+    """Images are seen alike, a vector stays, each output is a mean; pixels go back."""
+    image, other = pl.Input(6, 8, 2, name="image"), pl.Input(6, 8, 1, name="other")
+    vector = pl.Input(3, name="vector")
+    x = pl.Conv2D(2, kernel_size=3, padding="same")(pl.Concat()(image, other))
+    kind = pl.Dense(3, name="kind")(pl.Concat()(pl.Flatten()(x), vector))
+    network = pl.Network(inputs=[vector, image, other], outputs=[kind, x])
+    m = pl.Model(network, engine="numpy", loss={"kind": "cross_entropy"})
+    vectors, others = RANDOM.random((5, 3)), RANDOM.random((5, 6, 8, 1))
+    given = {"vector": vectors, "image": IMAGES, "other": others}
+    seen = {name: a[:, :, ::-1] if a.ndim == 4 else a for name, a in given.items()}
+    plain, mirrored = m.predict(given), m.predict(seen)
+    mean = m.predict(given, tta=pl.TestTimeAugment())
+    kinds = (plain["kind"] + mirrored["kind"]) / 2
+    np.testing.assert_allclose(mean["kind"], kinds, atol=1e-6)
+    pixels = (plain["conv2d"] + mirrored["conv2d"][:, :, ::-1]) / 2
+    np.testing.assert_allclose(mean["conv2d"], pixels, atol=1e-6)
+    figures = m.evaluate((given, {"kind": LABELS}), tta=pl.TestTimeAugment())
+    assert figures["kind_accuracy"] == (kinds.argmax(1) == LABELS).mean()
+    with pytest.raises(
+        pl.NetworkError, match=r"each pixel has an output; got shift=1 for 'conv2d'"
+    ):
+        m.predict(given, tta=pl.TestTimeAugment(shift=1))
+
+
+def test_a_sequence_is_not_mirrored() -> None:
+    network = pl.Sequential(pl.Input(6, 8, 2), pl.Reshape((6, 16)))
+    m = pl.Model(network, engine="numpy")
+    with pytest.raises(pl.NetworkError, match="flip must be False where an output is"):
+        m.predict(IMAGES, tta=pl.TestTimeAugment())

@@ -59,7 +59,7 @@ def evaluate(
     from pellucid.cli.open_run import data_source, open_run
     from pellucid.cli.own_code import load_own_code
     from pellucid.explain import assess
-    from pellucid.network.ports import has_several, require_single
+    from pellucid.network.ports import has_several
     from pellucid.recipes.datasets import load_examples
     from pellucid.runs.recipe import DataSection
 
@@ -76,9 +76,7 @@ def evaluate(
     on = "validation" if train.validation is test else "test"
     views = _parse_views(tta or [])
     if has_several(loaded.model.network):
-        if views is not None:
-            require_single("evaluate with --tta", loaded.model.network, sharing=True)
-        _evaluate_outputs(loaded, source, test, on, json=json)
+        _evaluate_outputs(loaded, source, test, on, views, json=json)
         return
     assessment = assess(loaded.model, test, tta=views)
     drawn = _draw_mistakes(assessment, test, picture or loaded.folder / "mistakes.png")
@@ -90,8 +88,7 @@ def evaluate(
     _print_mistakes(assessment)
     if drawn is not None:
         say(f"Most confident mistakes saved in {drawn}")
-    if views is not None:
-        answer(f"outputs averaged over each image and its views: {views.words}")
+    _say_views(views)
     _print_metrics(assessment, on)
 
 
@@ -112,16 +109,29 @@ def _parse_views(items: list[str]) -> TestTimeAugment | None:
     return TestTimeAugment(**{"flip": False, **given})
 
 
+def _say_views(views: TestTimeAugment | None) -> None:
+    if views is not None:
+        answer(f"outputs averaged over each image and its views: {views.words}")
+
+
 def _evaluate_outputs(
-    loaded: LoadedRun, source: str, test: Any, on: str, *, json: bool
+    loaded: LoadedRun,
+    source: str,
+    test: Any,
+    on: str,
+    views: TestTimeAugment | None,
+    *,
+    json: bool,
 ) -> None:
     """Print the report of each output, and all metrics."""
     from pellucid.explain import assess_outputs
     from pellucid.explain.class_table import summary_lines
 
-    found = assess_outputs(loaded.model, test)
+    found = assess_outputs(loaded.model, test, tta=views)
     if json:
-        emit({**_head(loaded, source), **found.to_json(), "tested_on": on})
+        seen = [] if views is None else [views.words]
+        head = _head(loaded, source)
+        emit({**head, **found.to_json(), "tested_on": on, "views": seen})
         return
     for name, assessment in found.outputs.items():
         if assessment.classes and len(loaded.model.network.outputs) > 1:
@@ -133,6 +143,7 @@ def _evaluate_outputs(
         if len(found.outputs) > 1:
             answer("")
     answer(f"examples: {found.count:,}")
+    _say_views(views)
     for line in metric_lines(found.metrics, on, loaded.model.network.outputs):
         answer(line)
 

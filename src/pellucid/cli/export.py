@@ -223,11 +223,14 @@ def select_calibration(
 def measure_accuracy(
     model: Any, path: Path, test: Dataset, name: str
 ) -> dict[str, Any]:
-    """Return the accuracy before and after; nothing for a regression."""
+    """Return the accuracy before and after; nothing for a regression, or several."""
     import numpy as np
 
     from pellucid.exchange import accuracy
+    from pellucid.network.ports import has_several
 
+    if has_several(model.network):
+        return {}
     if model.meaning_for(test.labels).kind == "regression":
         return {}
     images = np.asarray(test.images[:])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from pellucid.errors import DataError
 
-#: "balanced", or what each example weighs
-Sampler: TypeAlias = str | Sequence[float]
+#: "balanced", {output: "balanced"} of several outputs, or what each example weighs
+Sampler: TypeAlias = str | Mapping[str, str] | Sequence[float]
 Array: TypeAlias = npt.NDArray[Any]
 
 
@@ -58,6 +58,48 @@ def sampling_weights(sampler: Any, labels: Array) -> Array | None:
             f"got numbers from {weights.min()} to {weights.max()}."
         )
     return np.asarray(weights / weights.sum())
+
+
+def several_sampling_weights(sampler: Any, labels: Mapping[str, Array]) -> Array | None:
+    """Return the chance of each example of a network of several outputs to be drawn.
+
+    Parameters
+    ----------
+    sampler : "balanced", {output: "balanced"}, sequence of float, or None
+        As in `sampling_weights`; the output whose classes are balanced has to be
+        named where several have labels.
+    labels : dict of str to ndarray
+        Those of each output that has some.
+
+    Returns
+    -------
+    ndarray of float64, shape (N,), or None
+        They add up to 1.
+
+    Raises
+    ------
+    DataError
+        If it names no output, or not one, or does not fit.
+    """
+    output = next(iter(labels))
+    if isinstance(sampler, Mapping):
+        if len(sampler) != 1 or not set(sampler) <= set(labels):
+            raise DataError(
+                "fit: sampler must name one output with labels, which are "
+                f"{', '.join(labels)}; got {dict(sampler)!r}."
+            )
+        ((output, sampler),) = sampler.items()
+        if not isinstance(sampler, str):
+            raise DataError(
+                f"fit: sampler of '{output}' must be 'balanced'; got {sampler!r}. "
+                "Numbers are given for each example, not by output."
+            )
+    elif isinstance(sampler, str) and len(labels) > 1:
+        raise DataError(
+            "fit: sampler must name the output whose classes are balanced, as "
+            f"{{'{output}': 'balanced'}}; got {sampler!r}."
+        )
+    return sampling_weights(sampler, labels[output])
 
 
 def _balanced(labels: Array) -> Array:

@@ -18,7 +18,7 @@ from pellucid.runs import ModelFile
 
 
 def contents(file: ModelFile, name: str) -> dict[str, bytes]:
-    """Return the program: one image a call, (1, C, H, W).
+    """Return the program: one example a call, images (1, C, H, W).
 
     Raises
     ------

@@ -148,8 +148,6 @@ _ALL = (
         needs=("flatbuffers",),
         is_read=False,
         is_calibrated=True,
-        holds_several=False,
-        holds_shared=False,
     ),
     Format(
         name="torchscript",
@@ -168,8 +166,6 @@ _ALL = (
         needs=("torch", "executorch"),
         extra="executorch",
         is_read=False,
-        holds_several=False,
-        holds_shared=False,
     ),
     Format(
         name="npz",

@@ -186,14 +186,16 @@ def executorch(path: Path, network: Network, images: Array) -> RuntimeMeasuremen
             program = runtime.Runtime.get().load_program(str(path))
             method = program.load_method("forward")
 
-        def predict(x: Array) -> Array:
-            first = torch.from_numpy(channels_first(x))
-            rows = [method.execute([row[None]])[0].clone() for row in first]
-            return channels_last(torch.cat(rows).numpy())
+        def module(*images: Any) -> list[Any]:
+            rows = [
+                [made.clone() for made in method.execute([x[None] for x in one])]
+                for one in zip(*images, strict=True)
+            ]
+            return [torch.cat(made) for made in zip(*rows, strict=True)]
 
         # the method reads from the program, which nothing else would keep
-        predict.program = program  # type: ignore[attr-defined]
-        return predict
+        module.program = program  # type: ignore[attr-defined]
+        return _torch_predict(torch, module, network)
 
     return time_runtime(load, images, f"executorch {release}")
 

@@ -22,24 +22,6 @@ from pellucid.network import Network
 from pellucid.network.ports import has_several, require_single
 
 Array = npt.NDArray[Any]
-#: formats whose runtimes take and give several arrays
-_SEVERAL = (
-    "c",
-    "h5",
-    "javascript",
-    "keras",
-    "native",
-    "npz",
-    "onnx",
-    "pt2",
-    "safetensors",
-    "savedmodel",
-    "state_dict",
-    "tfjs",
-    "tflite",
-    "torchscript",
-    "wasm",
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +124,7 @@ def _verify_several(
     model: Model, path: Path, entry: formats.Format, images: Any
 ) -> ExportReport:
     """Compare every output; the differences told are the largest of all."""
-    if entry.name not in _SEVERAL:
+    if not entry.holds_several:
         require_single(f"export: {entry.name}", model.network, sharing=True)
     network = model.network
     inputs = prepare_inputs(model, images)

@@ -343,7 +343,11 @@ class OutputAssessments:
 
 
 def assess_outputs(
-    model: Model, data: Any, *, batch_size: int = 256
+    model: Model,
+    data: Any,
+    *,
+    batch_size: int = 256,
+    tta: TestTimeAugment | None = None,
 ) -> OutputAssessments:
     """Run a network of several inputs or outputs over data, as `assess`.
 
@@ -355,6 +359,8 @@ def assess_outputs(
         As `Model.fit` takes it.
     batch_size : int
         Examples at once.
+    tta : TestTimeAugment, optional
+        Views of each image whose outputs are averaged.
 
     Returns
     -------
@@ -380,7 +386,14 @@ def assess_outputs(
             if name in counters:
                 counters[name].count_batch(count, value, truth)
 
-    metrics = evaluate_several(model, dataset, None, batch_size, on_batch=count_batch)
+    metrics = evaluate_several(
+        model,
+        dataset,
+        None,
+        batch_size,
+        on_batch=count_batch,
+        session=model.view(tta),
+    )
     of_one = len(names) == 1
     return OutputAssessments(
         metrics=metrics,

@@ -54,7 +54,7 @@ def maximize(
     Parameters
     ----------
     model : Model
-        Its network takes one picture; its preprocessing is known.
+        Of its inputs the node needs one, a picture; its preprocessing is known.
     node : str
         A node, or the softmax after the logits.
     channel : int
@@ -72,16 +72,16 @@ def maximize(
     Raises
     ------
     NetworkError
-        If there is no such node or channel, steps is less than 1, or the network does
-        not take one picture.
+        If there is no such node or channel, steps is less than 1, or the node does not
+        need one picture alone.
 
     References
     ----------
     D. Erhan et al., Visualizing higher-layer features of a deep network, 2009.
     C. Olah et al., Feature visualization, Distill, 2017, doi:10.23915/distill.00007.
     """
-    require_single("explain.maximize", model.network, sharing=True)
     part = _ending_at(reaching(model, node), node)
+    require_single("explain.maximize", part.network, sharing=True)
     shape, network = part.network.output_shape, part.network
     if len(network.input_shape) != 3 or network.input_shape[2] not in (1, 3):
         raise NetworkError(

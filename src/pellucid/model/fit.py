@@ -14,8 +14,8 @@ from pellucid.data import Batches, Dataset, sampling_weights
 from pellucid.data.augment_checks import check_augment_of, check_mixable
 from pellucid.engines.distributed import world_of
 from pellucid.engines.loss_input import require
-from pellucid.engines.protocol import Session
 from pellucid.errors import DataError, NetworkError, RunError
+from pellucid.model.accumulating import accumulating
 from pellucid.model.inputs import check_dataset
 from pellucid.model.run_setup import get_class_names, open_run, run_trainer
 from pellucid.objectives import (
@@ -32,7 +32,6 @@ from pellucid.training import (
     ShowProgress,
     compute_example_weights,
 )
-from pellucid.training.accumulation import AccumulatingSession
 from pellucid.training.early_stopping import check_monitor
 from pellucid.training.notebook import NotebookProgress, is_notebook
 
@@ -122,7 +121,7 @@ def fit(model: Model, request: FitRequest) -> History:
             model,
             request,
             begin,
-            _session(model, request, loss, optimizer),
+            accumulating(model, config, loss, optimizer),
             train=batches,
             validation=None
             if validation is None
@@ -135,28 +134,6 @@ def fit(model: Model, request: FitRequest) -> History:
             meaning=meaning,
             example_weight=weight,
         )
-
-
-def _session(
-    model: Model, request: FitRequest, loss: Loss, optimizer: Optimizer
-) -> Session:
-    """Return the model's session; one that goes through batches in parts, if asked."""
-    config = request.config
-    if config.accumulate == 1:
-        return model.session
-    if world_of(model.engine).size > 1:
-        raise DataError(
-            "fit: accumulate must be 1 where several processes share a batch; got "
-            f"accumulate={config.accumulate}."
-        )
-    clipped = dataclasses.replace(optimizer, clip_norm=config.clip_norm)
-    return AccumulatingSession(  # type: ignore[return-value]
-        model.session,
-        network=model.network,
-        loss=loss,
-        optimizer=optimizer if config.clip_norm is None else clipped,
-        parts=config.accumulate,
-    )
 
 
 def _check_dataset_metrics(

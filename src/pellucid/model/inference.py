@@ -23,7 +23,7 @@ from pellucid.model.ports import as_metrics
 from pellucid.model.several_fit import evaluate_several
 from pellucid.model.state import StatefulModel
 from pellucid.model.streams import batches_of, predict_stream
-from pellucid.network.ports import has_several, require_single
+from pellucid.network.ports import has_several
 from pellucid.objectives import (
     Metrics,
     has_plain_labels,
@@ -77,10 +77,8 @@ class InferenceModel(StatefulModel):
             and tta is None
         ):  # microseconds count: nothing to prepare
             return self._session.predict(images)
-        if tta is not None:
-            require_single("predict with tta", self.network, sharing=True)
         if has_several(self.network):
-            return ports.predict(self, images, _CHUNK)
+            return ports.predict(self, images, _CHUNK, tta=tta)
         is_array = isinstance(images, np.ndarray)
         if not is_array and is_frame(images):
             is_table = has_numbers(images)
@@ -148,10 +146,10 @@ class InferenceModel(StatefulModel):
         NetworkError
             If a metric says nothing of what the output means.
         """
-        if tta is not None:
-            require_single("evaluate with tta", self.network, sharing=True)
         if has_several(self.network):
-            return evaluate_several(self, data, metrics, batch_size)
+            return evaluate_several(
+                self, data, metrics, batch_size, session=self.view(tta)
+            )
         if is_frame(data):
             data = read_examples(self, data, test=True)
         if is_stream(data):

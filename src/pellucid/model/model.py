@@ -172,8 +172,8 @@ class Model(DifferentiableModel):
         accumulate : int
             Parts in which each batch's gradient is computed, for less memory.
         sampler : "balanced" or array, shape (N,), optional
-            Examples are drawn with replacement: each class as often, or each example
-            as its weight says.
+            Examples are drawn with replacement: each class as often (of an output of
+            several as ``{output: "balanced"}``), or each example as its weight says.
         run : path, optional
             Folder that keeps checkpoint, history, models and curves.
         resume : bool

@@ -28,6 +28,8 @@ from pellucid.objectives import (
 
 if TYPE_CHECKING:
     from pellucid.model.base import ModelBase
+    from pellucid.model.inference import InferenceModel
+    from pellucid.training import TestTimeAugment
 
 Array = npt.NDArray[Any]
 Names = tuple[str, ...]
@@ -111,13 +113,15 @@ def prepare_inputs(model: ModelBase, images: Any) -> tuple[Array, ...]:
     )
 
 
-def predict(model: ModelBase, images: Any, chunk: int) -> Any:
+def predict(
+    model: InferenceModel, images: Any, chunk: int, *, tta: TestTimeAugment | None
+) -> Any:
     """Return the outputs: a dict by name where the inputs were one, else a tuple."""
     x = prepare_inputs(model, images)
-    network = model.network
+    network, session = model.network, model.view(tta)
     starts = range(0, len(x[0]), chunk)
     parts = [
-        _as_tuple(network, model.session.predict(join([a[i : i + chunk] for a in x])))
+        _as_tuple(network, session.predict(join([a[i : i + chunk] for a in x])))
         for i in starts
     ]
     if not parts:

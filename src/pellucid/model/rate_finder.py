@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pellucid.data import Augment, as_dataset
+from pellucid.data import Augment, Batches, as_dataset
+from pellucid.data.several import check_several_augment
 from pellucid.engines.loss_input import require
 from pellucid.errors import NetworkError
 from pellucid.model.inputs import check_dataset
-from pellucid.network.ports import require_single
+from pellucid.model.several_fit import as_several, several_batches
+from pellucid.network.ports import has_several
 
 if TYPE_CHECKING:
     from pellucid.model.model import Model
@@ -121,7 +123,7 @@ def find_learning_rate(
     model : Model
         With a loss and an optimizer, on any engine.
     data : Dataset or (images, labels)
-        What it will be trained on.
+        What it will be trained on; as in `Model.fit` with several inputs or outputs.
     least, most : float
         First and last rate; they grow by one factor from step to step.
     steps : int
@@ -156,14 +158,10 @@ def find_learning_rate(
     True
     """
     _check(least, most, steps)
-    require_single("find_learning_rate", model.network, sharing=True)
     require("loss", model.loss)
     require("optimizer", model.optimizer)
     twin = copy.deepcopy(model)
-    dataset = check_dataset(
-        as_dataset(data), "find_learning_rate", model.network, model.loss
-    )
-    batches = twin.batches(dataset, batch_size, shuffle=True, augment=augment)
+    batches = _batches(twin, data, batch_size, augment)
     found: list[tuple[float, float, float]] = []
     running, lowest, epoch = 0.0, math.inf, 0
     with np.errstate(over="ignore", invalid="ignore"):
@@ -184,6 +182,17 @@ def find_learning_rate(
                     break
             epoch += 1
     return _search(found)
+
+
+def _batches(model: Model, data: Any, size: int, augment: Augment | None) -> Batches:
+    who = "find_learning_rate"
+    if not has_several(model.network):
+        dataset = check_dataset(as_dataset(data), who, model.network, model.loss)
+        return model.batches(dataset, size, shuffle=True, augment=augment)
+    several = as_several(model, data, who)
+    if augment is not None:
+        check_several_augment(augment, several)
+    return several_batches(model, several, size, shuffle=True, augment=augment)
 
 
 def _search(found: list[tuple[float, float, float]]) -> RateSearch:

@@ -6,7 +6,7 @@ Of several processes the first reads and writes; the others begin with what it h
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -224,6 +224,8 @@ def get_class_names(model: Model, train: Dataset) -> tuple[str, ...]:
 
 def _sampler(given: Any) -> Any:
     """Return a sampler as a recipe keeps it."""
+    if isinstance(given, Mapping):
+        return dict(given)
     return (
         given if given is None or isinstance(given, str) else [float(w) for w in given]
     )

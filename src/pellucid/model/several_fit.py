@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from pellucid.data.sampling import several_sampling_weights
 from pellucid.data.several import (
     SeveralBatches,
     SeveralDataset,
@@ -18,17 +19,19 @@ from pellucid.data.several import (
 from pellucid.engines.distributed import world_of
 from pellucid.engines.loss_input import require
 from pellucid.engines.ports import join, loss_terms
+from pellucid.engines.protocol import Session
 from pellucid.errors import DataError, NetworkError
+from pellucid.model.accumulating import accumulating
 from pellucid.model.ports import by_order, check_inputs, check_labels, output_meanings
 from pellucid.objectives import (
     DatasetMetric,
     Loss,
     Metrics,
+    Optimizer,
     select_metrics,
     usual_metrics,
 )
 from pellucid.training import (
-    FitConfig,
     History,
     compute_example_weights,
     evaluate,
@@ -145,28 +148,18 @@ def evaluate_several(
     batch_size: int,
     *,
     on_batch: Callable[[int, Any, Any], None] | None = None,
+    session: Session | None = None,
 ) -> dict[str, float]:
     """Return the loss, each output's loss, and metrics over data."""
     dataset = as_several(model, data, "evaluate")
     return evaluate(
         model.network,
-        model.session,
-        _batches(model, dataset, batch_size),
+        session or model.session,
+        several_batches(model, dataset, batch_size),
         loss=model.loss,
         metrics=metrics_of(model, dataset, metrics),
         on_batch=on_batch,
     )
-
-
-def refuse_single_only(config: FitConfig) -> None:
-    """Refuse settings of networks with one input and output, and data in arrays."""
-    given = {"accumulate": config.accumulate > 1, "sampler": config.sampler is not None}
-    for name, is_given in given.items():
-        if is_given:
-            raise DataError(
-                f"fit: {name} must be left out where a network has several inputs or "
-                f"outputs, or data comes in batches of its own; got {name}."
-            )
 
 
 def fit_several(model: Model, request: FitRequest) -> History:
@@ -175,8 +168,7 @@ def fit_several(model: Model, request: FitRequest) -> History:
     from pellucid.model.run_setup import open_run, run_trainer
 
     loss: Loss = require("loss", model.loss)
-    require("optimizer", model.optimizer)
-    refuse_single_only(request.config)
+    optimizer: Optimizer = require("optimizer", model.optimizer)
     data = as_several(model, request.data, "fit")
     given = _sample_weights(model, request.sample_weight, len(data))
     train, validation = data, None
@@ -220,17 +212,21 @@ def fit_several(model: Model, request: FitRequest) -> History:
             "where a network has several outputs; got class_weight or sample_weight."
         )
     shard = (world.rank, world.size)
+    labels = zip(model.network.outputs, train.labels, strict=True)
+    labelled = {name: array for name, array in labels if array is not None}
+    drawn = several_sampling_weights(config.sampler, labelled)
     with open_run(model, request, world, train) as begin:  # type: ignore[arg-type]
         position = begin.position
         return run_trainer(
             model,
             request,
             begin,
-            model.session,
-            train=_batches(
+            accumulating(model, config, loss, optimizer),
+            train=several_batches(
                 model,
                 train,
                 config.batch_size,
+                weights=drawn,
                 shuffle=config.shuffle,
                 augment=config.augment,
                 first_epoch=position.first_epoch,
@@ -238,7 +234,7 @@ def fit_several(model: Model, request: FitRequest) -> History:
             ),
             validation=None
             if validation is None
-            else _batches(
+            else several_batches(
                 model,
                 validation,
                 max(config.batch_size, _LEAST_VALIDATION_BATCH),
@@ -250,9 +246,10 @@ def fit_several(model: Model, request: FitRequest) -> History:
         )
 
 
-def _batches(
+def several_batches(
     model: InferenceModel, dataset: SeveralDataset, batch_size: int, **options: Any
 ) -> SeveralBatches:
+    """Return a dataset cut into batches as the model takes them; see `Batches`."""
     return SeveralBatches(
         dataset,  # type: ignore[arg-type]
         batch_size=batch_size,

@@ -14,8 +14,9 @@ from pellucid.data.batches import Batch
 from pellucid.data.streams import RawBatch, Stream, is_stream
 from pellucid.engines.loss_input import require
 from pellucid.errors import DataError
+from pellucid.model.accumulating import accumulating
 from pellucid.model.inputs import check_examples, prepare_images
-from pellucid.objectives import Loss, select_metrics, usual_metrics
+from pellucid.objectives import Loss, Optimizer, select_metrics, usual_metrics
 from pellucid.training import History, Lookahead, TrainerState
 from pellucid.training.early_stopping import check_monitor
 
@@ -103,7 +104,7 @@ def fit_stream(model: Model, request: FitRequest) -> History:
     from pellucid.model.run_setup import TrainingStart, run_trainer
 
     loss: Loss = require("loss", model.loss)
-    require("optimizer", model.optimizer)
+    optimizer: Optimizer = require("optimizer", model.optimizer)
     config = request.config
     _refuse_whole(request)
     first_epoch = model.epochs
@@ -140,7 +141,7 @@ def fit_stream(model: Model, request: FitRequest) -> History:
         model,
         dataclasses.replace(request, config=config),
         TrainingStart(TrainerState(first_epoch=first_epoch), History()),
-        model.session,
+        accumulating(model, config, loss, optimizer),
         train=train,
         validation=validation,
         meaning=meaning,
@@ -164,10 +165,8 @@ def _check_epochs(stream: Stream, name: str, epochs: int) -> None:
 
 def _refuse_whole(request: FitRequest) -> None:
     """Refuse arguments that need all examples at once."""
-    from pellucid.model.several_fit import refuse_single_only
-
-    refuse_single_only(request.config)
     given = {
+        "sampler": request.config.sampler,
         "validation_split": request.config.validation_split or None,
         "class_weight": request.config.class_weight,
         "sample_weight": request.sample_weight,

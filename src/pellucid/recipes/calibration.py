@@ -13,10 +13,14 @@ from pellucid.data.damage import damage_of
 from pellucid.data.folder import walk
 from pellucid.data.npy import read_npy
 from pellucid.data.stray import is_shown, may_be_picture
+from pellucid.engines.ports import join
 from pellucid.errors import DataError
 from pellucid.model import Model
+from pellucid.network.ports import has_several
+from pellucid.recipes.datasets import load_examples
+from pellucid.runs.recipe import DataSection
 
-Images = npt.NDArray[Any]
+Images = Any  # an array, or a tuple of one for each input
 COUNT = 512  # images that ranges are calibrated on
 
 
@@ -28,14 +32,15 @@ def calibration_images(source: str, model: Model) -> Images:
     source : str
         A folder with pictures in or below it, labelled or not; a ``.npy`` of images
         (uint8 pixels, or floats as the network takes them); or what `data.load`
-        takes, of which the training images are taken.
+        takes, of which the training images are taken. Of several inputs a ``.npz`` as
+        training takes it.
     model : Model
         Size and colour are those of its preprocessing, else of its input.
 
     Returns
     -------
     ndarray, shape (N, *input shape)
-        At most 512, spread over the source.
+        At most 512, spread over the source; of several inputs a tuple.
 
     Raises
     ------
@@ -43,6 +48,8 @@ def calibration_images(source: str, model: Model) -> Images:
         If there are none, they are no images, or it is not known how pixels become
         input.
     """
+    if has_several(model.network):
+        return spread(load_examples(DataSection(source=source), model)[0].images)
     path = Path(source).expanduser()
     if path.is_file() and path.suffix == ".npy":
         with path.open("rb") as stream, damage_of(path, "a whole .npy file"):
@@ -59,11 +66,15 @@ def calibration_images(source: str, model: Model) -> Images:
 def spread(images: Any) -> Images:
     """Return at most 512 images from all over an array, which may be sorted by class.
 
+    Of a tuple of arrays, one for each input, a tuple of the same examples.
+
     Raises
     ------
     DataError
         If there are none.
     """
+    if isinstance(images, tuple):
+        return join([spread(array) for array in images])
     if len(images.shape) == 0 or len(images) == 0:
         raise DataError(
             "calibration: there must be at least one image; got an array of shape "

@@ -19,6 +19,7 @@ _TABLES = (
     "loss",
     "optimizer",
     "preprocessing",
+    "sampler",
     "schedule",
     "tta",
 )
@@ -73,9 +74,9 @@ def override(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
         It stays as it is.
     changes : mapping of str to value
         ``"epochs"`` or another key of the recipe; ``"optimizer.momentum"``: a key in
-        one of its tables; ``"loss.kind.name"``: the loss of one output of several;
-        anything else with a dot is a hyperparameter of the network,
-        ``"conv2d.out_channels"``. A table's ``name`` given anew drops what
+        one of its tables; ``"loss.kind.name"``: the loss of one output of several,
+        ``"sampler.kind"`` its balance; anything else with a dot is a hyperparameter of
+        the network, ``"conv2d.out_channels"``. A table's ``name`` given anew drops what
         belonged to the old one: momentum is not Adam's.
 
     Returns
@@ -99,6 +100,8 @@ def override(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
             document["settings"] = {**document["settings"], key: value}
         elif table == "loss" and "." in field:
             document["loss"] = _override_output(document["loss"], field, value)
+        elif table == "sampler":  # of one output of several
+            document["sampler"] = {field: value}
         else:
             document[table] = _override_table(document[table] or {}, field, value)
     return Recipe.parse(document, origin="the recipe as it was changed")

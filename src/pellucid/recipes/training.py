@@ -139,10 +139,10 @@ def train(
     """
     model = build_model(recipe, engine, starts=not resume)
     several = has_several(model.network)
-    if several and (recipe.whiten is not None or recipe.tta is not None):
+    if several and recipe.whiten is not None:
         raise RunError(
-            "recipe: whiten and tta must be left out where the network has several "
-            f"inputs or outputs; got {'tta' if recipe.tta else 'whiten'}."
+            "recipe: whiten must be left out where the network has several inputs or "
+            f"outputs; got whiten={recipe.whiten!r}."
         )
     world = world_of(model.engine)
     is_first = world.rank == 0
@@ -172,7 +172,9 @@ def train(
         "validation" if examples.validation is test else "test"
     )
     if several:
-        metrics = evaluate_several(model, test, recipe.metrics, _TEST_BATCH)
+        metrics = evaluate_several(
+            model, test, recipe.metrics, _TEST_BATCH, session=build_view(recipe, model)
+        )
     else:
         test = check_dataset(test, "evaluate", model.network, model.loss)
         metrics = evaluate(

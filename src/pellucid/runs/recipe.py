@@ -81,7 +81,7 @@ class Recipe(_Section):
     augment: _Table | None = None
     average: _Table | None = None
     accumulate: int = Field(1, ge=1)
-    sampler: list[float] | Literal["balanced"] | None = None
+    sampler: list[float] | dict[str, str] | Literal["balanced"] | None = None
     shuffle: bool = True
     seed: int = Field(0, ge=0)
     dtype: str = "float32"

@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pellucid.engines.protocol import Session
+from pellucid.engines.ports import join, split
+from pellucid.engines.protocol import Arrays, Session
 from pellucid.errors import NetworkError
 from pellucid.network import Network
 from pellucid.network.checks import is_int
 
 Array = npt.NDArray[Any]
+_IMAGE = 3  # axes of one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +97,8 @@ class TestTimeSession:
     Parameters
     ----------
     session : Session
-        Of a network with one image and one output.
+        Of a network that takes at least one image. All images of an example are seen
+        alike; other inputs stay as they are.
     network : Network
         Its network.
     views : TestTimeAugment
@@ -104,8 +107,8 @@ class TestTimeSession:
     Raises
     ------
     NetworkError
-        If its input is no image, or views are moved out of it, or at all where it says
-        something of each pixel.
+        If no input is an image, or views are moved out of one, or at all where an
+        output says something of each pixel, or mirrored where one is a sequence.
     """
 
     __test__ = False
@@ -113,42 +116,76 @@ class TestTimeSession:
     def __init__(
         self, session: Session, network: Network, views: TestTimeAugment
     ) -> None:
-        if len(network.input_shape) != 3:
+        shapes = [network.shapes[name] for name in network.inputs]
+        images = [shape for shape in shapes if len(shape) == _IMAGE]
+        if not images:
             raise NetworkError(
                 "TestTimeAugment: the network must take images; got input shape "
-                f"{network.input_shape}."
+                f"{', '.join(map(str, shapes))}."
             )
-        if views.shift >= min(network.input_shape[:2]):
-            raise NetworkError(
-                "TestTimeAugment: shift must be less than the image's height and "
-                f"width; got shift={views.shift} for input {network.input_shape}."
-            )
-        if views.shift and len(network.output_shape) > 1:
-            raise NetworkError(
-                "TestTimeAugment: shift must be 0 where each pixel has an output; "
-                f"got shift={views.shift}."
-            )
-        self._session, self._views = session, views
+        for shape in images:
+            if views.shift >= min(shape[:2]):
+                raise NetworkError(
+                    "TestTimeAugment: shift must be less than the image's height and "
+                    f"width; got shift={views.shift} for input {shape}."
+                )
+        for name in network.outputs:
+            axes = len(network.shapes[name])
+            if views.shift and axes > 1:
+                raise NetworkError(
+                    "TestTimeAugment: shift must be 0 where each pixel has an output; "
+                    f"got shift={views.shift} for '{name}'."
+                )
+            if views.flip and axes == _IMAGE - 1:
+                raise NetworkError(
+                    "TestTimeAugment: flip must be False where an output is a "
+                    f"sequence, for which no mirror is known; got '{name}' of shape "
+                    f"{network.shapes[name]}."
+                )
+        self._session, self._network, self._views = session, network, views
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._session, name)
 
-    def predict(self, images: Array) -> Array:
+    def predict(self, images: Arrays) -> Any:
         """Return the mean output, shape (N, …); of pixels, where they were."""
-        return self._mean(images, lambda x: {"": self._session.predict(x)})[""]
+        outputs = self._network.outputs
 
-    def activations(self, images: Array, *, training: bool = False) -> dict[str, Array]:
+        def compute(x: Arrays) -> dict[str, Array]:
+            found = split("output", outputs, self._session.predict(x))
+            return dict(zip(outputs, found, strict=True))
+
+        means = self._mean(images, compute)
+        return join([means[name] for name in outputs])
+
+    def activations(
+        self, images: Arrays, *, training: bool = False
+    ) -> dict[str, Array]:
         """Return the mean of each node's values."""
         session = self._session
         return self._mean(images, lambda x: session.activations(x, training=training))
 
     def _mean(
-        self, images: Array, compute: Callable[[Array], dict[str, Array]]
+        self, images: Arrays, compute: Callable[[Arrays], dict[str, Array]]
     ) -> dict[str, Array]:
         sums: dict[str, Array] = {}
-        for weight, is_mirrored, view in self._views.views(images):
-            for name, values in compute(np.ascontiguousarray(view)).items():
-                back = values[:, :, ::-1] if is_mirrored and values.ndim > 2 else values
+        for weight, is_mirrored, view in self._seen(images):
+            for name, values in compute(view).items():
+                is_turned = is_mirrored and values.ndim == 1 + _IMAGE
+                back = values[:, :, ::-1] if is_turned else values
                 part = np.asarray(weight, values.dtype) * back
                 sums[name] = sums[name] + part if name in sums else part
         return sums
+
+    def _seen(self, images: Arrays) -> Iterator[tuple[float, bool, Any]]:
+        """Yield each view's weight, whether it is mirrored, and all inputs."""
+        arrays = split("images", self._network.inputs, images)
+        looks = [self._views.views(x) for x in arrays if x.ndim == 1 + _IMAGE]
+        for several in zip(*looks, strict=True):
+            weight, is_mirrored, _ = several[0]
+            left = iter(several)
+            views = [
+                np.ascontiguousarray(next(left)[2]) if x.ndim == 1 + _IMAGE else x
+                for x in arrays
+            ]
+            yield weight, is_mirrored, join(views)

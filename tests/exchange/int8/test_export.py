@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -175,3 +176,22 @@ def test_int8_files_come_back_with_their_bits(small_model, images_of, tmp_path):
     model = exchange.read(path, engine="numpy")
     report = exchange.verify_export(model, path, images, format="tflite")
     assert report.difference == 0
+
+
+def test_several_inputs_and_outputs_are_quantized(tmp_path: Path) -> None:
+    """Its own network and LiteRT give one number; a shared layer has one scale each."""
+    from oracles.several_ports import images_for, siamese, two_branches
+
+    pytest.importorskip("ai_edge_litert")
+    for make in (two_branches, siamese):
+        model = pl.Model(make(), engine="numpy", seed=3)
+        images = images_for(model.network, 24)
+        path = tmp_path / "m.int8.tflite"
+        pl.exchange.write(model, path, calibration=images)
+        report = pl.exchange.verify_export(model, path, images)
+        assert report.relative < 0.1
+        integer = pl.exchange.quantize(model, images, engine="numpy")
+        assert integer.network.inputs == model.network.inputs
+        assert pl.exchange.verify_export(integer, path, images).relative == 0
+    with pytest.raises(pl.DataError, match="must be a tuple or dict of 2 arrays"):
+        pl.exchange.quantize(model, images[0])

@@ -8,7 +8,6 @@ from pellucid.engines.protocol import Engine
 from pellucid.exchange.int8.calibration import calibrate
 from pellucid.exchange.int8.quantization import quantize as quantize_graph
 from pellucid.model import Model, from_file
-from pellucid.network.ports import require_single
 from pellucid.runs import ModelFile
 
 
@@ -20,10 +19,10 @@ def quantize(
     Parameters
     ----------
     model : Model
-        Of float32, with one input and one output.
+        Of float32.
     calibration : array, shape (N, *input shape)
-        Images, as `Model.predict` takes them, from which the ranges of activations are
-        learned.
+        Images, as `Model.predict` takes them, of several inputs a tuple or dict, from
+        which the ranges of activations are learned.
     engine : str or Engine
         Where to run it: numpy or compiled, with the same bits.
 
@@ -50,6 +49,5 @@ def quantize_file(model: Model, calibration: npt.ArrayLike) -> ModelFile:
     from pellucid.exchange.litert.lower import build_graph
     from pellucid.exchange.litert.read import read_graph
 
-    require_single("quantize", model.network, sharing=True)
     graph = quantize_graph(build_graph(model.file()), calibrate(model, calibration))
     return read_graph(graph)

@@ -50,7 +50,7 @@ WEIGHTED = {
 
 
 def quantize(graph: Graph, ranges: Mapping[str, Range]) -> Graph:
-    """Quantize a graph to int8, its input and output too.
+    """Quantize a graph to int8, its inputs and outputs too.
 
     Parameters
     ----------
@@ -64,15 +64,32 @@ def quantize(graph: Graph, ranges: Mapping[str, Range]) -> Graph:
     ExchangeError
         If an operator has no int8 form.
     """
-    made = Graph(name=graph.name, input=graph.input, output=graph.output)
-    made.card = graph.card
-    made.values = [replace(value) for value in graph.values]
-    entry = made.values[made.input]
-    entry.dtype = "int8"
-    entry.scales = compute_scales(ranges[entry.node or ""])
+    values = [replace(value) for value in graph.values]
+    made = replace(graph, values=values, operators=[], known={})
+    for number in made.all_inputs:
+        entry = made.values[number]
+        entry.dtype = "int8"
+        entry.scales = compute_scales(ranges[entry.node or ""])
     for operator in graph.operators:
-        _convert(made, operator, ranges)
+        own = _own_weights(made, graph, operator)
+        _convert(made, own, ranges)
     return made
+
+
+def _own_weights(made: Graph, graph: Graph, operator: Operator) -> Operator:
+    """Give an operator copies of weights that another has, for inputs differ in scale.
+
+    The bias counts in steps of input and weight together.
+    """
+    if operator.kind not in WEIGHTED:
+        return operator
+    inputs = list(operator.inputs)
+    for place in WEIGHTED[operator.kind][0][1:]:
+        first = graph.values[inputs[place]]
+        if made.values[inputs[place]].dtype != first.dtype:
+            name = f"{first.name} of {operator.who or operator.kind} {operator.outputs}"
+            inputs[place] = made.add(replace(first, name=name))
+    return replace(operator, inputs=tuple(inputs))
 
 
 def _convert(made: Graph, operator: Operator, ranges: Mapping[str, Range]) -> None:
