@@ -24,7 +24,6 @@ from pellucid.engines.compiled.program.program import (
     address,
 )
 from pellucid.engines.compiled.program.spare_memories import SpareMemories
-from pellucid.engines.compiled.program.workers import Pool
 from pellucid.engines.compiled.session_weights import SessionWeights
 from pellucid.engines.integer_networks import refuse_training
 from pellucid.engines.loss_input import require
@@ -63,8 +62,7 @@ class OneImage(NamedTuple):
 class SessionPrograms(SessionWeights):
     """The programs of a session, and the arrays that they read and write."""
 
-    def __init__(self, network: Network, *, pool: Pool, **given: Any) -> None:
-        self._pool = pool
+    def __init__(self, network: Network, **given: Any) -> None:
         self._memories: dict[Purpose, SpareMemories] = {}
         self._chunks: dict[tuple[int, bool], int] = {}
         self._outputs: dict[int, OutputArrays] = {}

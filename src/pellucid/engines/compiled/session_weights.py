@@ -6,18 +6,20 @@ import functools
 import os
 import threading
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, ParamSpec, TypeVar
 
 import numpy as np
 
 from pellucid.engines.compiled.codegen.cpu import Target
+from pellucid.engines.compiled.foreign_order import ForeignOrder, Move, Piece
 from pellucid.engines.compiled.lowering.context import Options, Purpose
 from pellucid.engines.compiled.lowering.network import parameters_of
 from pellucid.engines.compiled.program.program import (
     Program,
 )
+from pellucid.engines.compiled.program.workers import Pool
 from pellucid.engines.distributed import (
     ALONE,
     ProcessGroup,
@@ -61,8 +63,10 @@ class SessionWeights:
         optimizer: Optimizer | None,
         target: Target,
         options: Options,
+        pool: Pool,
         world: ProcessGroup = ALONE,
     ) -> None:
+        self._pool = pool
         self._world = world
         self._network = network
         self._loss = loss
@@ -159,6 +163,21 @@ class SessionWeights:
             places = dict.fromkeys(self._parameters[name] for name in names)
             found[weight.name] = [p.view(self._vectors[vector]) for p in places]
         return found
+
+    def vector(self, vector: Vector) -> Array:
+        """Return the memory that `views` are parts of."""
+        return self._vectors[vector]
+
+    def order_of(self, pieces: Sequence[Sequence[Piece]]) -> ForeignOrder:
+        """Return arrays, cut into pieces by places in a vector, for `move`."""
+        return ForeignOrder(pieces, self._target, self._pool)
+
+    def move(
+        self, order: ForeignOrder, how: Move, vector: Vector, arrays: Sequence[int]
+    ) -> bool:
+        """Copy between a vector and arrays at addresses, as `ForeignOrder.move`."""
+        with self._lock:
+            return order.move(how, self._vectors[vector], arrays)
 
     def write(self, vector: Vector, arrays: Mapping[str, Array]) -> None:
         """Copy arrays of weights' shapes to a vector."""
