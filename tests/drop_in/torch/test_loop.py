@@ -121,11 +121,10 @@ def test_a_freed_graph_and_changed_parameters_are_refused_as_pytorch_does(
         loss.backward()
 
 
-def test_changes_in_place_are_seen_and_those_by_data_after_refresh(
-    pair: tuple[Any, Any],
-) -> None:
+def test_all_changes_in_place_are_seen(pair: tuple[Any, Any]) -> None:
     module, drop_in = pair
     x, _ = batch()
+    kept = [one.fc1.weight for one in pair]
     for one in pair:
         one.eval()
     with torch.no_grad():
@@ -133,10 +132,86 @@ def test_changes_in_place_are_seen_and_those_by_data_after_refresh(
         for one in pair:
             one.fc2.bias.add_(torch.arange(5.0))
         close(drop_in(x), module(x))
-        for one in pair:
+        for one in pair:  # which PyTorch does not count
             one.fc2.bias.data.mul_(-1.0)
-        drop_in.refresh()
         close(drop_in(x), module(x))
+        for one in pair:
+            for parameter in one.parameters():
+                parameter.data.clamp_(-0.05, 0.05)
+        close(drop_in(x), module(x))
+        for tensor in kept:
+            tensor.data.neg_()
+        drop_in.refresh()  # as nothing of the drop-in was asked for
+        close(drop_in(x), module(x))
+        for one in pair:
+            one.fc1.weight.data = torch.full_like(one.fc1.weight, 0.01)
+            one.train()
+        close(drop_in(x), module(x), 1e-4)
+        for tensor in kept:
+            tensor.data.uniform_(
+                -0.02, 0.02, generator=torch.Generator().manual_seed(3)
+            )
+        close(drop_in(x), module(x), 1e-4)  # in training tensors are always compared
+
+
+def test_gradients_that_are_kept_stay_as_they_are(pair: tuple[Any, Any]) -> None:
+    module, drop_in = pair
+    x, y = batch()
+    F.nll_loss(drop_in(x), y).backward()
+    kept = [parameter.grad for parameter in drop_in.parameters()]
+    copies = [grad.clone() for grad in kept]
+    for _ in range(3):
+        drop_in.zero_grad()
+        F.nll_loss(drop_in(-x), y).backward()
+    assert all(map(torch.equal, kept, copies))
+    for _ in range(2):  # added up where nobody sets them to zero
+        F.nll_loss(drop_in(x), y).backward()
+    F.nll_loss(module(-x), y).backward()
+    for _ in range(2):
+        F.nll_loss(module(x), y).backward()
+    for mine, theirs in zip(drop_in.parameters(), module.parameters(), strict=True):
+        assert mine.grad.is_contiguous()
+        close(mine.grad, theirs.grad, 1e-3)
+
+
+def test_lbfgs_takes_pytorchs_steps(pair: tuple[Any, Any], same_state: Any) -> None:
+    x, y = batch()
+    for one in pair:
+        optimizer = torch.optim.LBFGS(one.parameters(), lr=0.1, max_iter=3)
+
+        def closure(one: Any = one, optimizer: Any = optimizer) -> Any:
+            optimizer.zero_grad()
+            loss = F.nll_loss(one(x), y)
+            loss.backward()
+            return loss
+
+        optimizer.step(closure)
+    same_state(pair[1], pair[0])
+
+
+def test_what_trains_first_compiles_no_prediction() -> None:
+    drop_in = pl.compile(nn.Linear(3, 2), threads=1)
+    drop_in(torch.rand(4, 3)).sum().backward()
+    (shape,) = drop_in._pellucid._shapes.values()
+    assert [purpose.kind for purpose in shape.session._programs] == ["halves"]
+    drop_in.eval()(torch.rand(4, 3))
+    assert {purpose.kind for purpose in shape.session._programs} > {"predict"}
+
+
+@pytest.mark.parametrize("trains", [True, False])
+def test_a_module_that_is_another_when_it_is_traced_is_refused(trains: bool) -> None:
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(3, 2)
+
+        def forward(self, x: Any) -> Any:
+            is_traced = torch.compiler.is_compiling()
+            return (torch.relu if is_traced else torch.tanh)(self.linear(x))
+
+    drop_in = pl.compile(Two().train(trains), threads=1)
+    with pytest.raises(pl.ExchangeError, match="must give the module's output"):
+        drop_in(torch.rand(4, 3))
 
 
 def test_frozen_parameters_get_no_gradient(pair: tuple[Any, Any]) -> None:

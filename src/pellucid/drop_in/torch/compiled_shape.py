@@ -68,6 +68,10 @@ class CompiledShape:
         sizes = {name: tensor.numel() for name, tensor in tensors.items()}
         self.copies = WeightCopies(self.session, traced.sources, sizes)
         self._seen: dict[tuple[str, str], tuple[Any, int, int]] = {}
+        #: the last of the runner's accesses, after which tensors were compared
+        self.compared = -1
+        #: whether its predictions were found to be the module's
+        self.has_predicted = False
         self._names = [n for n, p in tensors.items() if n in self.copies.tensors]
         self.buffers = [
             n for n in self._names if not isinstance(tensors[n], torch.nn.Parameter)
@@ -94,21 +98,11 @@ class CompiledShape:
         }
 
     # tensors and weights
-    def take(self, tensors: Mapping[str, Any], vector: Vector = "weights") -> bool:
-        """Copy the tensors that have changed to the engine; return if any had."""
-        changed = {
-            name: tensor
-            for name, tensor in tensors.items()
-            if self._is_new(vector, name, tensor)
-        }
-        if not changed:
-            return False
-        others = (self.copies.summed.get(name, name) for name in list(changed))
-        changed |= {name: tensors[name] for name in others}
-        self.copies.read(changed, vector)
-        self.session.weights_written()
-        self.note(changed, vector)
-        return True
+    def take(self, tensors: Mapping[str, Any], vector: Vector = "weights") -> None:
+        """Copy tensors to the engine, and let it notice what is other than it was."""
+        if self.copies.read(tensors, vector):
+            self.session.weights_written()
+        self.note(tensors, vector)
 
     def note(self, tensors: Mapping[str, Any], vector: Vector = "weights") -> None:
         """Take note that tensors are as the engine's weights."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from torch import nn
+
 from pellucid.errors import ExchangeError
 
 
@@ -22,7 +24,7 @@ class Modes(NamedTuple):
 def modes_of(drop_in: Any) -> Modes:
     """Return which parts of the module train; they must have no hooks."""
     others = []
-    for name, part in drop_in.named_modules():
+    for name, part in nn.Module.named_modules(drop_in):
         if part.training is not drop_in.training:
             others.append(name)
         if name and has_hooks(part):

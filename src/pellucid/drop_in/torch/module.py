@@ -77,32 +77,53 @@ class DropIn(nn.Module):
         self._pellucid.synchronize(self)
 
     def refresh(self) -> None:
-        """Copy all tensors to the engine before the next call, changed or not."""
-        self._pellucid.forget_versions()
+        """Compare all tensors with the engine's before the next call."""
+        self._give_access()
+
+    # whoever asks for tensors finds them up to date, and may write to their `data`
+    def _give_access(self) -> None:
+        if "_pellucid" in self.__dict__:  # not in the middle of a copy
+            self._pellucid.note_access(self)
+
+    def __getattr__(self, name: str) -> Any:
+        """Return a part, parameter or buffer."""
+        self._give_access()
+        return super().__getattr__(name)
 
     def named_parameters(self, *args: Any, **options: Any) -> Iterator[Any]:
         """Return the parameters by name, as they are now."""
-        self.synchronize()
+        self._give_access()
         return super().named_parameters(*args, **options)
 
     def named_buffers(self, *args: Any, **options: Any) -> Iterator[Any]:
         """Return the buffers by name, as they are now."""
-        self.synchronize()
+        self._give_access()
         return super().named_buffers(*args, **options)
+
+    def named_children(self) -> Iterator[Any]:
+        """Return the parts by name."""
+        self._give_access()
+        return super().named_children()
+
+    def named_modules(self, *args: Any, **options: Any) -> Iterator[Any]:
+        """Return the module and its parts, of all depths, by name."""
+        self._give_access()
+        found: Iterator[Any] = super().named_modules(*args, **options)
+        return found
 
     def state_dict(self, *args: Any, **options: Any) -> Any:
         """Return the state, as it is now."""
-        self.synchronize()
+        self._give_access()
         return super().state_dict(*args, **options)
 
     def load_state_dict(self, *args: Any, **options: Any) -> Any:
         """Take over a state."""
-        self.synchronize()
+        self._give_access()
         return super().load_state_dict(*args, **options)
 
     def train(self, mode: bool = True) -> Any:
         """Set the mode of the drop-in; the module that was given keeps its own."""
-        self.synchronize()
+        self._give_access()
         return super().train(mode)
 
     def __reduce_ex__(self, protocol: Any) -> Any:

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 import torch.utils._pytree as pytree
 
-from pellucid.drop_in.torch.compiled_shape import CompiledShape
+from pellucid.drop_in.torch.compiled_shape import CompiledShape, Inputs
 from pellucid.drop_in.torch.modes import Modes
 from pellucid.drop_in.torch.trace import Shapes, in_mode
+from pellucid.engines import make
 from pellucid.errors import ExchangeError
 
 _TOLERANCE = 1e-4
 
 
-def check_prediction(
+def check_network(
     source: Any, shape: CompiledShape, tensors: Mapping[str, Any], shapes: Shapes
 ) -> None:
-    """Compare predictions of a random batch, with other weights and with the module's.
+    """Compare the network, as it is read and has its weights, with the module.
+
+    The numpy engine predicts: what trains first needs no code for predictions yet.
 
     Parameters
     ----------
@@ -38,20 +41,67 @@ def check_prediction(
     ExchangeError
         If they differ.
     """
+
+    def predict(images: Inputs) -> Any:
+        state = shape.session.state()
+        session = make("numpy").build(shape.traced.network, state=state)
+        return shape.out(session.predict(shape.images(images)))
+
+    for given in (_moved(tensors), tensors):
+        shape.take(given)
+        if _compare(source, predict, given, shapes, is_own=given is tensors):
+            return
+
+
+def check_prediction(
+    source: Any,
+    shape: CompiledShape,
+    tensors: Mapping[str, Any],
+    shapes: Shapes,
+    *,
+    is_new: bool,
+) -> None:
+    """Compare the engine's predictions with the module's, with other weights, too.
+
+    Parameters are those of `check_network`. Unless the shape is new, its weights stay
+    as they are, for passes that wait for backward.
+    """
+
+    def predict(images: Inputs) -> Any:
+        return shape.finish(shape.predict(images))
+
+    for given in (_moved(tensors), tensors) if is_new else (tensors,):
+        shape.take(given)
+        _compare(source, predict, given, shapes, is_own=given is tensors)
+
+
+def _compare(
+    source: Any,
+    predict: Callable[[Inputs], Any],
+    given: Mapping[str, Any],
+    shapes: Shapes,
+    *,
+    is_own: bool,
+) -> bool:
+    """Compare outputs of a random batch; return whether they could be compared.
+
+    Weights that are not the module's may lead to infinity.
+    """
     random = np.random.default_rng(20)
     images = tuple(
         torch.from_numpy(random.normal(0.3, 1.5, (2, *one)).astype(np.float32))
         for one in shapes
     )
-    for given in (_moved(tensors), tensors):
-        shape.take(given)
-        with torch.no_grad(), in_mode(source, Modes(False)):
-            expected = torch.func.functional_call(source, dict(given), images)
-            found = shape.finish(shape.predict(images))
-        pairs = zip(*map(pytree.tree_leaves, (found, expected)), strict=True)
-        for one, other in pairs:
-            if given is tensors or bool(other.isfinite().all()):
-                _check_same(one, other)
+    with torch.no_grad(), in_mode(source, Modes(False)):
+        expected = torch.func.functional_call(source, dict(given), images)
+        found = predict(images)
+    are_finite = True
+    for one, other in zip(*map(pytree.tree_leaves, (found, expected)), strict=True):
+        is_finite = bool(other.isfinite().all())
+        are_finite &= is_finite
+        if is_own or is_finite:
+            _check_same(one, other)
+    return are_finite
 
 
 def _moved(tensors: Mapping[str, Any]) -> dict[str, Any]:

@@ -25,14 +25,15 @@ from pellucid.drop_in.torch.objectives import (
     read_loss,
     read_optimizer,
 )
-from pellucid.drop_in.torch.probe import check_prediction
+from pellucid.drop_in.torch.probe import check_network, check_prediction
 from pellucid.drop_in.torch.shells import make_source
 from pellucid.drop_in.torch.trace import Shapes, Trace, trace
+from pellucid.engines.compiled.session_weights import Vector
 from pellucid.errors import ExchangeError
 from pellucid.objectives import Loss
 from pellucid.objectives.output_losses import output_losses
 
-_SLOTS = ("slot0", "slot1")
+_SLOTS: tuple[Vector, ...] = ("slot0", "slot1")
 
 
 class Variant(NamedTuple):
@@ -80,6 +81,7 @@ class Runner:
         self._ahead: CompiledShape | None = None
         self._kind: OptimizerKind | None = None
         self._batches = 0  # that counters do not contain yet
+        self._accesses = 0  # how often somebody may have got hold of tensors
         self._seen: Seen | None = None
         self._integers: dict[str, tuple[Any, int]] = {}  # and their versions
 
@@ -94,7 +96,14 @@ class Runner:
         modes = self._modes(drop_in, inputs)
         shape = self._shape_in(modes, inputs)
         tensors = self._tensors(shape)
-        shape.take(tensors)
+        # what is written to `tensor.data` has no version: only looking tells it
+        if (
+            modes.is_training
+            or shape.compared != self._accesses
+            or shape.has_changed(tensors)
+        ):
+            shape.take(tensors)
+            shape.compared = self._accesses
         parameters = [tensors[name] for name in shape.parameter_names]
         if modes.is_training:
             outputs = TrainingPass.apply(  # type: ignore[no-untyped-call]
@@ -134,9 +143,14 @@ class Runner:
         if not modes.is_training:  # any does that was compiled for these weights
             if latest not in self._latest:
                 self._latest[latest] = self._find(variant, traced)
-            return self._latest[latest]
+            found = self._latest[latest]
+            if not found.has_predicted:
+                self._check(found, variant, is_new=False)
+            return found
         if variant not in self._shapes:
-            self._shapes[variant] = self._make(variant, traced)
+            made = self._make(traced)
+            check_network(self._source, made, self._tensors(made), variant.shapes)
+            self._shapes[variant] = made
         self._latest[latest] = self._shapes[variant]
         return self._shapes[variant]
 
@@ -155,15 +169,21 @@ class Runner:
             is_like = variant == other._replace(modes=variant.modes)
             if is_like and traced.is_same(shape.base, in_evaluation=True):
                 return shape
-        self._shapes[variant] = self._make(variant, traced)
-        return self._shapes[variant]
+        made = self._make(traced)
+        self._check(made, variant, is_new=True)
+        self._shapes[variant] = made
+        return made
 
-    def _make(self, variant: Variant, traced: Trace) -> CompiledShape:
-        made = CompiledShape(
+    def _make(self, traced: Trace) -> CompiledShape:
+        return CompiledShape(
             traced, all_tensors(self._source), threads=self.request.threads
         )
-        check_prediction(self._source, made, self._tensors(made), variant.shapes)
-        return made
+
+    def _check(self, shape: CompiledShape, variant: Variant, *, is_new: bool) -> None:
+        """Compare a shape's predictions with the module's, before it is trusted."""
+        tensors = self._tensors(shape)
+        check_prediction(self._source, shape, tensors, variant.shapes, is_new=is_new)
+        shape.has_predicted = True
 
     def _follow(self, drop_in: Any) -> None:
         """Trace anew what parts or attributes of the module were changed for."""
@@ -247,8 +267,8 @@ class Runner:
         if self._ahead is not shape:
             self.synchronize(drop_in)
             shape.take(tensors)
-            for i, name, tensor in state.tensors(trained):
-                shape.take({name: tensor}, _SLOTS[i])  # type: ignore[arg-type]
+            for slot, held in _by_slot(state, trained):
+                shape.take(held, slot)
             steps = state.step(trained)
             shape.session.step = shape.session.step if steps is None else steps
         elif shape.has_changed(tensors):
@@ -330,16 +350,16 @@ class Runner:
         shape.give(tensors)
         trained = _trained(shape, tensors)
         state = OptimizerState(self.request.optimizer, self._kind.slots)
-        for i, name, tensor in state.tensors(trained):
-            shape.give({name: tensor}, _SLOTS[i])  # type: ignore[arg-type]
+        for slot, held in _by_slot(state, trained):
+            shape.give(held, slot)
         state.count(trained, shape.session.step)
         self._count(shape.traced, self._batches)
         self._batches = 0
 
-    def forget_versions(self) -> None:
-        """Take all tensors as changed."""
-        for shape in (*self._shapes.values(), *self._trainers.values()):
-            shape._seen.clear()
+    def note_access(self, drop_in: Any) -> None:
+        """Bring tensors up to date, and compare them before the next call."""
+        self._accesses += 1
+        self.synchronize(drop_in)
 
     # tensors
     def _tensors(self, shape: CompiledShape) -> dict[str, Any]:
@@ -352,6 +372,16 @@ class Runner:
         buffers = dict(self._source.named_buffers(remove_duplicate=False))
         for name, by in traced.counters.items():
             buffers[name] += by * batches
+
+
+def _by_slot(
+    state: OptimizerState, trained: dict[str, Any]
+) -> list[tuple[Vector, dict[str, Any]]]:
+    """Return the optimizer's tensors by the engine's vectors."""
+    found: dict[Vector, dict[str, Any]] = {}
+    for i, name, tensor in state.tensors(trained):
+        found.setdefault(_SLOTS[i], {})[name] = tensor
+    return list(found.items())
 
 
 def _trained(shape: CompiledShape, tensors: dict[str, Any]) -> dict[str, Any]:
