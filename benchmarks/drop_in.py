@@ -1,9 +1,11 @@
 """A PyTorch module through `pl.compile` beside itself in eager PyTorch.
 
-Run: ``python benchmarks/drop_in.py [mnist-torch|resnet18] [--rounds 5] [--steps 3]``.
-One thread each. Processor time of a training step on ready tensors: eager, the same
-loop on the drop-in, its fused `train_step`, and pellucid's own training step. The four
-take turns; the ratios are medians of rounds, with their range.
+Run: ``python benchmarks/drop_in.py [NETWORK] [--rounds 5] [--steps 3]``; NETWORK is
+``mnist-torch``, ``resnet18`` or ``vgg11``. One thread each. Processor time of a
+training step on ready tensors: eager, the same loop on the drop-in, its fused
+`train_step`, and pellucid's own training step; beside them PyTorch's loss and
+optimizer alone, which the loop on the drop-in leaves to PyTorch. They take turns; the
+ratios are medians of rounds, with their range.
 """
 
 from __future__ import annotations
@@ -85,10 +87,35 @@ class ResNet18(nn.Module):
         return self.fc(x.mean((2, 3)))
 
 
+class Vgg11(nn.Module):
+    """VGG-11 in its form for CIFAR: one dense layer in the end, no batch norm."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        inputs = 3
+        for outputs in (64, 0, 128, 0, 256, 256, 0, 512, 512, 0, 512, 512, 0):
+            if outputs:
+                layers += [nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU()]
+                inputs = outputs
+            else:
+                layers.append(nn.MaxPool2d(2))
+        self.features = nn.Sequential(*layers)
+        self.classifier = nn.Linear(512, 10)
+
+    def forward(self, x: Any) -> Any:
+        """Return logits."""
+        return self.classifier(torch.flatten(self.features(x), 1))
+
+
 NETWORKS = {
     "mnist-torch": (Mnist, (1, 28, 28), 64),
     "resnet18": (ResNet18, (3, 32, 32), 32),
+    "vgg11": (Vgg11, (3, 32, 32), 64),
 }
+#: the rows that the last lines compare
+EAGER, LOOP, OWN = "eager PyTorch", "loop on the drop-in", "pellucid's own"
+REST = "loss and optimizer"
 
 
 def loop(module: Any, x: Any, y: Any) -> Callable[[], None]:
@@ -103,8 +130,24 @@ def loop(module: Any, x: Any, y: Any) -> Callable[[], None]:
     return step
 
 
+def rest(module: Any, y: Any) -> Callable[[], None]:
+    """Return what of a step is PyTorch's own: loss, its gradient, the optimizer."""
+    optimizer = torch.optim.SGD(module.parameters(), lr=0.01, momentum=0.9)
+    output = torch.randn(len(y), 10, requires_grad=True)
+    grads = [torch.zeros_like(parameter) for parameter in module.parameters()]
+
+    def step() -> None:
+        optimizer.zero_grad()
+        F.cross_entropy(output, y).backward()
+        for parameter, grad in zip(module.parameters(), grads, strict=True):
+            parameter.grad = grad
+        optimizer.step()
+
+    return step
+
+
 def steps_of(name: str) -> dict[str, Callable[[], Any]]:
-    """Return the four kinds of step."""
+    """Return the kinds of step."""
     kind, shape, batch = NETWORKS[name]
     torch.manual_seed(0)
     module = kind().train()
@@ -125,12 +168,11 @@ def steps_of(name: str) -> dict[str, Callable[[], Any]]:
     labels = y.numpy()
     drop_in = pl.compile(copy.deepcopy(module), threads=1)
     return {
-        "eager PyTorch": loop(copy.deepcopy(module), x, y),
-        "loop on the drop-in": loop(drop_in, x, y),
+        EAGER: loop(copy.deepcopy(module), x, y),
+        LOOP: loop(drop_in, x, y),
         "train_step": lambda: fused.train_step(x, y),
-        "pellucid's own": lambda: own._session.train_step(
-            images, labels, learning_rate=0.01
-        ),
+        OWN: lambda: own._session.train_step(images, labels, learning_rate=0.01),
+        REST: rest(copy.deepcopy(module), y),
     }
 
 
@@ -156,12 +198,21 @@ def main() -> None:
                 step()
             seconds[name].append((time.process_time() - start) / options.steps)
     for name, found in seconds.items():
-        pairs = zip(seconds["eager PyTorch"], found, strict=True)
-        ratios = sorted(eager / mine for eager, mine in pairs)
         print(
             f"{name:22} {1000 * statistics.median(found):8.1f} ms, "
-            f"{statistics.median(ratios):5.2f} × ({ratios[0]:.2f} to {ratios[-1]:.2f})"
+            f"{_ratio(seconds[EAGER], found, '×')}"
         )
+    least = [sum(pair) for pair in zip(seconds[OWN], seconds[REST], strict=True)]
+    limit = _ratio(seconds[EAGER], least, "×")
+    print(f"limit set by PyTorch's loss and optimizer: {limit}")
+    print(f"the loop reaches {_ratio(seconds[OWN], seconds[LOOP], 'of our own step')}")
+    print(f"             and {_ratio(least, seconds[LOOP], 'of the limit')}")
+
+
+def _ratio(long: list[float], short: list[float], unit: str) -> str:
+    """Return the median of two columns' ratios, and their range."""
+    found = sorted(a / b for a, b in zip(long, short, strict=True))
+    return f"{statistics.median(found):5.2f} {unit} ({found[0]:.2f} to {found[-1]:.2f})"
 
 
 if __name__ == "__main__":
