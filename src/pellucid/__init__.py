@@ -92,6 +92,8 @@ if TYPE_CHECKING:
     from pellucid.network.layers import Dequantize as Dequantize
     from pellucid.network.layers import Dropout as Dropout
     from pellucid.network.layers import Elementwise as Elementwise
+    from pellucid.network.layers import FakeQuantize as FakeQuantize
+    from pellucid.network.layers import FakeQuantized as FakeQuantized
     from pellucid.network.layers import Flatten as Flatten
     from pellucid.network.layers import GlobalAvgPool1D as GlobalAvgPool1D
     from pellucid.network.layers import GlobalAvgPool2D as GlobalAvgPool2D

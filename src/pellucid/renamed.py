@@ -93,7 +93,7 @@ MODULES = {
     "exchange.door": "exchange.api",
     "exchange.int8.quantize": "exchange.int8.quantization",
     "exchange.int8.ranges": "exchange.int8.calibration",
-    "exchange.int8.tables": "exchange.int8.lookup_tables",
+    "exchange.int8.tables": "exchange.litert.integer_tables",
     "exchange.local_response": "exchange.graph.local_response_norm_pattern",
     "exchange.node": "exchange.nodejs",
     "exchange.pixels": "exchange.preprocess",

@@ -41,6 +41,9 @@ OWN: list[Any] = [
     pl.Elementwise(lambda x: pl.math.where(x > 0, x, pl.math.exp(x) - 1)),
     # f(0) is not 0 and f'(0) is infinite: padding channels must not see it
     pl.Elementwise(lambda x: pl.math.sqrt(abs(x)) + 1),
+    pl.Elementwise(lambda x: pl.math.round(x / 2) * x),
+    # halves, and both limits
+    pl.FakeQuantize(pl.Quantization(2.0, 117)),
 ]
 #: with the points where a derivative jumps, and far out
 POINTS = np.array(

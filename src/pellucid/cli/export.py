@@ -77,6 +77,7 @@ def export(
     from pellucid.errors import ExchangeError
     from pellucid.exchange import formats, write_all
     from pellucid.exchange.api import check_network
+    from pellucid.exchange.int8.aware import is_aware
     from pellucid.exchange.native.memory import memory_of
     from pellucid.exchange.native.options import BATCH, NativeOptions
 
@@ -102,7 +103,9 @@ def export(
         check_network(described, entry)
     splits = load_splits(loaded, data)
     images = sample_images(loaded, splits)
-    ranges = select_calibration(loaded, splits, calibration) if is_calibrated else None
+    ranges = None
+    if is_calibrated and (calibration is not None or not is_aware(described.network)):
+        ranges = select_calibration(loaded, splits, calibration)
     folder = out or loaded.folder
     is_new = not folder.exists()
     _make_folder(folder)

@@ -8,6 +8,7 @@ from pellucid.exchange.api import write as write
 from pellucid.exchange.api import write_all as write_all
 from pellucid.exchange.formats import FORMATS as FORMATS
 from pellucid.exchange.formats import Format as Format
+from pellucid.exchange.int8.aware import prepare_qat as prepare_qat
 from pellucid.exchange.int8.network import quantize as quantize
 from pellucid.exchange.verify_export import ExportReport as ExportReport
 from pellucid.exchange.verify_export import verify_export as verify_export

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,13 @@ from pellucid.exchange.dequantize import dequantize as to_floats
 from pellucid.exchange.disk import Contents, write_sets
 from pellucid.exchange.errors import translate_errors
 from pellucid.exchange.input_scaling import settle_preprocessing
+from pellucid.exchange.int8.aware import is_aware
 from pellucid.exchange.int8.network import quantize_file
 from pellucid.exchange.native.options import BATCH, PLAIN, NativeOptions
 from pellucid.exchange.weight_matching import WeightMatch
 from pellucid.model import Model, from_file
 from pellucid.network import Network, Preprocessing
+from pellucid.network.fake_quantization import plain_network, round_weights
 from pellucid.network.ports import (
     require_known_layers,
     require_own_weights,
@@ -163,18 +166,27 @@ def contents_of(
     """Return a format's files by name, as bytes; the first is the main one."""
     file = model.file()
     check_network(file, entry)
-    if entry.is_calibrated and calibration is None:
+    is_fake = is_aware(file.network) and not entry.is_calibrated
+    if entry.is_calibrated and calibration is None and not is_aware(file.network):
         raise ExchangeError(
             f"export: {entry.name} must be given images to calibrate on; got none. "
             "A hundred of the training set will do."
         )
+    if is_fake and options.train:
+        raise ExchangeError(
+            "export: a training step must be that of a float network; got "
+            "FakeQuantize layers. Export without train."
+        )
+    if is_fake and entry.name not in _KEEPS_FLOAT64:  # as it computes
+        rounded = round_weights(file.network, file.weights)
+        file = replace(file, network=plain_network(file.network), weights=rounded)
     module = entry.load()
     contents: dict[str, bytes]
     if entry.is_compiled:
-        if calibration is not None:
+        if entry.is_calibrated:
             file = quantize_file(model, calibration)
         contents = module.contents(file, name, options)
-    elif calibration is not None:
+    elif entry.is_calibrated:
         contents = module.contents(model, name, calibration)
     else:
         contents = module.contents(file, name)

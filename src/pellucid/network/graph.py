@@ -20,6 +20,7 @@ from pellucid.network.initializers import draw
 from pellucid.network.layers import (
     Arithmetic,
     BatchNorm,
+    FakeQuantized,
     Input,
     Layer,
     Shape,
@@ -343,6 +344,8 @@ class Network:
         for key, value in settings.items():
             name, _, field = key.partition(".")
             layer = changed[self.node(name).name].layer
+            whole = layer if isinstance(layer, FakeQuantized) else None
+            layer = layer if whole is None else whole.operation
             fields = [f.name for f in dataclasses.fields(layer) if f.name not in _FIXED]
             if field not in fields:
                 raise NetworkError(
@@ -350,8 +353,11 @@ class Network:
                     f"; got {key!r}."
                 )
             for node in self.shared.get(self.node(name).owner, (self.node(name),)):
+                made = dataclasses.replace(layer, **{field: value})
+                if whole is not None:
+                    made = dataclasses.replace(whole, operation=made)
                 changed[node.name] = changed[node.name].with_layer(
-                    dataclasses.replace(changed[node.name].layer, **{field: value})
+                    dataclasses.replace(made, name=node.name)
                 )
         return self._rebuilt(changed.values(), self.name)
 

@@ -18,6 +18,7 @@ from pellucid.network.layers import (
     Crop2D,
     Dense,
     DepthToSpace,
+    FakeQuantized,
     Flatten,
     Hybrid,
     MaxPool2D,
@@ -142,7 +143,8 @@ def _before(node: Node, box: Box | None, shape: Shape) -> Box | None:
     if box is None or len(shape) != 3:
         return box and _whole(shape)
     layer, size = node.layer, (shape[0], shape[1])
-    layer = layer.operation if isinstance(layer, Hybrid | Quantized) else layer
+    if isinstance(layer, FakeQuantized | Hybrid | Quantized):
+        layer = layer.operation
     if isinstance(layer, Concat) and layer.resolved_axis(3) != 2:
         return _whole(shape)
     if isinstance(layer, Slice | Crop2D):

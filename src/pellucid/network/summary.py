@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from math import prod
 from typing import TYPE_CHECKING
 
-from pellucid.network.layers import Hybrid, Layer, Quantized
+from pellucid.network.layers import FakeQuantized, Hybrid, Layer, Quantized
 from pellucid.network.receptive_field import extent
 
 if TYPE_CHECKING:
@@ -75,6 +75,8 @@ def _kind(layer: Layer) -> str:
     """Return what the table calls a layer; of integer layers also their type."""
     if isinstance(layer, Quantized):
         return f"{type(layer.operation).__name__}, {layer.output.dtype}"
+    if isinstance(layer, FakeQuantized):
+        return f"{type(layer.operation).__name__}, fake {layer.bits} bits"
     if isinstance(layer, Hybrid):
         return f"{type(layer.operation).__name__}, int8 weights"
     return type(layer).__name__

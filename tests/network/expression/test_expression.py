@@ -97,6 +97,13 @@ def test_short_lines_and_expansion_compute_the_same(f: Expression) -> None:
 _NUMPY = SimpleNamespace(math=SimpleNamespace(**NUMPY))
 
 
+def test_halves_are_rounded_to_the_even_integer_and_the_slope_is_1() -> None:
+    x = np.array([-2.5, -1.5, -0.5, 0.5, 1.5, 2.5, 2.6, 1e18, np.nan])
+    wanted = [-2, -2, 0, 0, 2, 2, 3, 1e18, np.nan]
+    np.testing.assert_array_equal(compute(pl.math.round(X), x=x), wanted)
+    assert repr(differentiate(pl.math.round(3 * X))) == "3"
+
+
 def test_equal_expressions_are_one_object() -> None:
     assert X * 2 + 1 is X * 2 + 1
     assert X * 2 is not 2 * X

@@ -365,6 +365,30 @@ def _parameter(layer: pl.Parameter, w: Arrays, x: Array) -> Array:
     return jnp.broadcast_to(w["value"].astype(x.dtype), (len(x), *layer.sizes))
 
 
+def _fake_quantized(layer: pl.FakeQuantized, w: Arrays, x: Array) -> Array:
+    """Round the weight; the gradient passes straight through to it."""
+    weight = w["weight"]
+    step = jnp.abs(weight).max(tuple(range(weight.ndim - 1))) * (1 / layer.most)
+    step = lax.stop_gradient(jnp.where(step > 0, step, 1))
+    rounded = _straight_through(weight, jnp.rint(weight / step) * step)
+    y: Array = find_entry(_FUNCTIONS, layer.operation)(
+        layer.operation, {**w, "weight": rounded}, x
+    )
+    return y
+
+
+@jax.custom_jvp
+def _straight_through(x: Array, y: Array) -> Array:
+    """Return y, with the gradient of x."""
+    del x
+    return y
+
+
+@_straight_through.defjvp
+def _(primals: Any, tangents: Any) -> Any:
+    return primals[1], tangents[0]
+
+
 def _maximum(x: Array, other: Array) -> Array:
     """Return the larger; of equal ones the first, where JAX's takes half of each."""
     return jnp.where((x >= other) | jnp.isnan(x), x, other)
@@ -380,6 +404,7 @@ _FUNCTIONS: dict[type[Layer], Callable[..., Any]] = {
     pl.Conv2D: _convolution,
     pl.ConvTranspose2D: _transposed,
     pl.Dense: _dense,
+    pl.FakeQuantized: _fake_quantized,
     pl.Flatten: _plain(lambda x: x.reshape(len(x), -1)),
     pl.GELU: _plain(lambda x: jax.nn.gelu(x, approximate=False)),  # default: tanh
     pl.Recurrent: _recurrent,

@@ -34,6 +34,7 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "normal_pdf": jax.scipy.stats.norm.pdf,
     "power": jnp.power,
     "relu": jax.nn.relu,
+    "round": jnp.rint,
     "sigmoid": jax.nn.sigmoid,
     "softplus": jax.nn.softplus,
     "sqrt": jnp.sqrt,

@@ -8,6 +8,7 @@ from typing import Any
 from pellucid.engines.framework_layers.keras import CALLS
 from pellucid.engines.registry import unsupported_layer
 from pellucid.engines.tensorflow import modules
+from pellucid.engines.tensorflow.fake_quantized import round_kernel
 from pellucid.engines.tensorflow.imports import keras
 from pellucid.engines.tensorflow.pointwise import Pointwise
 from pellucid.engines.tensorflow.recurrent import recurrent
@@ -34,9 +35,13 @@ def keras_layers(
         if node.weights_of is not None:
             _check_can_share(network, node)
             continue
-        is_own = pl.is_own(node.layer)
-        build = modules.OwnLayer if is_own else find_entry(_BUILDERS, node.layer)
-        layer = build(node.layer, *shapes, name=node.name, dtype=policy)
+        fake = node.layer if isinstance(node.layer, pl.FakeQuantized) else None
+        described = node.layer if fake is None else fake.operation
+        is_own = pl.is_own(described)
+        build = modules.OwnLayer if is_own else find_entry(_BUILDERS, described)
+        layer = build(described, *shapes, name=node.name, dtype=policy)
+        if fake is not None:
+            round_kernel(layer, fake)
         # a frozen BatchNormalization also keeps to its running statistics
         layer.trainable = getattr(node.layer, "trainable", True)
         if isinstance(layer, keras.layers.BatchNormalization):

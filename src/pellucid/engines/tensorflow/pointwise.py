@@ -40,6 +40,7 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "normal_pdf": lambda x: tf.exp(-0.5 * x * x) * _number(_DENSITY, x),
     "power": tf.pow,
     "relu": tf.nn.relu,
+    "round": tf.round,
     "sigmoid": tf.sigmoid,
     "softplus": tf.math.softplus,
     "sqrt": tf.sqrt,

@@ -39,6 +39,7 @@ from pellucid.engines.tensorflow.layout import Layout, variable_of
 from pellucid.engines.tensorflow.loss import loss_value
 from pellucid.engines.tensorflow.optimizer import Updates
 from pellucid.network import Network
+from pellucid.network.fake_quantization import plain_network
 from pellucid.network.layers import Dropout
 from pellucid.objectives import FormulaLoss, Loss, NumpyLoss, Optimizer
 
@@ -72,7 +73,7 @@ class TensorflowSession:
         self._world: Any = world
         self.network, self.loss, self.optimizer = network, loss, optimizer
         self._dtype, self._options, self._device = np.dtype(dtype), options, device
-        self._layout = Layout(network)
+        self._layout = Layout(plain_network(network))
         self._terms = loss_terms(network, loss)
         # traced once each, for any number of images
         self._step_function = functools.cache(self._make_step_function)

@@ -17,6 +17,7 @@ from pellucid.engines.framework_layers.torch import (
 )
 from pellucid.engines.framework_layers.torch_layout import Layout
 from pellucid.engines.torch import modules
+from pellucid.engines.torch.fake_quantized import FakeQuantized
 from pellucid.engines.torch.own import OwnModule
 from pellucid.engines.torch.pointwise import (
     Clamp,
@@ -126,6 +127,9 @@ def channel_axis(shape: Shape) -> int:
 def _module(layer: Layer, *shapes: Shape, keeps_order: bool) -> nn.Module:
     if isinstance(layer, pl.Flatten) and keeps_order:
         return nn.Flatten()
+    if isinstance(layer, pl.FakeQuantized):
+        module = _module(layer.operation, *shapes, keeps_order=keeps_order)
+        return FakeQuantized(module, layer.most)
     build = OwnModule if pl.is_own(layer) else find_entry(_BUILDERS, layer)
     module = build(layer, *shapes)
     if not getattr(layer, "trainable", True):

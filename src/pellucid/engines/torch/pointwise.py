@@ -35,6 +35,7 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "normal_pdf": lambda x: torch.exp(-0.5 * x * x) * (1 / math.sqrt(2 * math.pi)),
     "power": torch.pow,
     "relu": torch.relu,
+    "round": torch.round,
     "sigmoid": torch.sigmoid,
     "softplus": lambda x: torch.relu(x) + torch.log1p(torch.exp(-torch.abs(x))),
     "sqrt": torch.sqrt,

@@ -44,6 +44,7 @@ from pellucid.engines.torch.optimizer import (
 from pellucid.engines.torch.own import OwnModule, own_attribute
 from pellucid.engines.torch.parallel import Parallel
 from pellucid.network import Network
+from pellucid.network.fake_quantization import plain_network
 from pellucid.objectives import Loss, Optimizer
 
 Values = dict[str, Tensor]
@@ -71,7 +72,7 @@ class TorchSession:
     ) -> None:
         self._world = world
         self.network, self.loss, self.optimizer = network, loss, optimizer
-        self._options, self._layout = options, Layout(network)
+        self._options, self._layout = options, Layout(plain_network(network))
         self._terms = loss_terms(network, loss)
         #: the nodes whose values a step needs
         self._kept = tuple(

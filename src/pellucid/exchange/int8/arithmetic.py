@@ -38,16 +38,16 @@ def quantize_array(array: Array, scales: Scales) -> Array:
 
 
 def quantize_weight_and_bias(
-    weight: Array, bias: Array, *, axis: int, scale: float
+    weight: Array, bias: Array, *, axis: int, scale: float, most: int = HIGH
 ) -> tuple[Array, Array, Scales, Scales]:
     """Quantize a layer's weights symmetrically to int8, its bias to int32.
 
-    Each channel of ``axis`` has its own scale and reaches from −127 to 127, with 0 at
+    Each channel of ``axis`` has its own scale and reaches from −most to most, with 0 at
     0; ``scale`` is the input's. A bias has the product of the two.
     """
     rest = tuple(i for i in range(weight.ndim) if i != axis)
-    most = np.abs(weight.astype(np.float64)).max(rest)
-    wide = np.maximum(most / HIGH, np.abs(bias) / (scale * _BIAS_LIMIT))
+    largest = np.abs(weight.astype(np.float64)).max(rest)
+    wide = np.maximum(largest / most, np.abs(bias) / (scale * _BIAS_LIMIT))
     steps = np.where(wide > 0, wide, 1.0).astype(np.float32)
     shape = [-1 if i == axis else 1 for i in range(weight.ndim)]
     numbers = np.round(weight / steps.astype(np.float64).reshape(shape))

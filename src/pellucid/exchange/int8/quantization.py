@@ -17,8 +17,13 @@ from dataclasses import replace
 import numpy as np
 
 from pellucid.exchange.errors import export_error
-from pellucid.exchange.int8.arithmetic import compute_scales, quantize_weight_and_bias
+from pellucid.exchange.int8.arithmetic import (
+    HIGH,
+    compute_scales,
+    quantize_weight_and_bias,
+)
 from pellucid.exchange.int8.calibration import Range
+from pellucid.exchange.litert import schema
 from pellucid.exchange.litert.graph import Array, Graph, Operator, Scales, Value
 
 _MOVES = {
@@ -33,13 +38,25 @@ _MOVES = {
     "STRIDED_SLICE",
     "TRANSPOSE",
 }
-_COMPUTES = {"ADD", "CONCATENATION", "GELU", "LEAKY_RELU", "MEAN", "MUL", "RELU"}
+_COMPUTES = {
+    "ADD",
+    "CONCATENATION",
+    "GELU",
+    "HARD_SWISH",
+    "LEAKY_RELU",
+    "MEAN",
+    "MUL",
+    "RELU",
+    "RELU6",
+}
+_RELU6 = schema.ACTIVATIONS.index("RELU6")
 _PROBABILITY = Scales(np.asarray([1 / 256], np.float32), -128)
 _FIXED = {
     "LOGISTIC": _PROBABILITY,
     "SOFTMAX": _PROBABILITY,
     "TANH": Scales(np.asarray([1 / 128], np.float32), 0),
 }
+NO_LIMITS: Mapping[str, int] = {}
 #: kind → (input, weight, bias) among the inputs, and the weight's axis of channels
 WEIGHTED = {
     "CONV_2D": ((0, 1, 2), 0),
@@ -49,7 +66,9 @@ WEIGHTED = {
 }
 
 
-def quantize(graph: Graph, ranges: Mapping[str, Range]) -> Graph:
+def quantize(
+    graph: Graph, ranges: Mapping[str, Range], most: Mapping[str, int] = NO_LIMITS
+) -> Graph:
     """Quantize a graph to int8, its inputs and outputs too.
 
     Parameters
@@ -58,6 +77,8 @@ def quantize(graph: Graph, ranges: Mapping[str, Range]) -> Graph:
         Of float32, from a network of ours.
     ranges : mapping of str to (float, float)
         What each node made, from `pellucid.exchange.int8.calibration`.
+    most : mapping of str to int
+        The largest integer of a node's weights, where that is not 127.
 
     Raises
     ------
@@ -72,8 +93,31 @@ def quantize(graph: Graph, ranges: Mapping[str, Range]) -> Graph:
         entry.scales = compute_scales(ranges[entry.node or ""])
     for operator in graph.operators:
         own = _own_weights(made, graph, operator)
-        _convert(made, own, ranges)
+        _convert(made, own, ranges, most)
     return made
+
+
+def needed_ranges(graph: Graph) -> set[str]:
+    """Return the nodes whose ranges `quantize` asks for.
+
+    Raises
+    ------
+    ExchangeError
+        If an operator has no int8 form.
+    """
+    asked: set[str] = set()
+    nodes = {value.node for value in graph.values if value.node is not None}
+
+    class _Ranges(dict[str, Range]):
+        def __missing__(self, name: str) -> Range:
+            asked.add(name)
+            return -1.0, 1.0
+
+        def __contains__(self, name: object) -> bool:
+            return name in nodes
+
+    quantize(graph, _Ranges())
+    return asked
 
 
 def _own_weights(made: Graph, graph: Graph, operator: Operator) -> Operator:
@@ -92,7 +136,12 @@ def _own_weights(made: Graph, graph: Graph, operator: Operator) -> Operator:
     return replace(operator, inputs=tuple(inputs))
 
 
-def _convert(made: Graph, operator: Operator, ranges: Mapping[str, Range]) -> None:
+def _convert(
+    made: Graph,
+    operator: Operator,
+    ranges: Mapping[str, Range],
+    most: Mapping[str, int],
+) -> None:
     """Give an operator's output its scale, and its constants theirs."""
     output = made.values[operator.outputs[0]]
     inputs, kind = made.inputs(operator), operator.kind
@@ -109,9 +158,12 @@ def _convert(made: Graph, operator: Operator, ranges: Mapping[str, Range]) -> No
         if kind in _COMPUTES and any(value.dtype == "float32" for value in inputs):
             reason = f"{kind} by a constant has no int8 form"
             raise export_error("int8", operator.who, reason)
-        output.scales = compute_scales(_range(operator, output, inputs, ranges))
+        low, high = _range(operator, output, inputs, ranges)
+        if operator.options.get("fused_activation_function") == _RELU6:
+            high = min(high, 6.0)  # so that the largest integer is the limit
+        output.scales = compute_scales((low, high))
         if kind in WEIGHTED:
-            _quantize_weights(made, operator)
+            _quantize_weights(made, operator, most)
         if kind == "CONCATENATION":
             operator = _requantize_inputs(made, operator, output)
     else:
@@ -156,7 +208,7 @@ def _ends(value: Value) -> Range:
     return low, high
 
 
-def _quantize_weights(made: Graph, operator: Operator) -> None:
+def _quantize_weights(made: Graph, operator: Operator, most: Mapping[str, int]) -> None:
     (x, weight, bias), axis = WEIGHTED[operator.kind]
     values = made.inputs(operator)
     scales = values[x].scales or _PROBABILITY
@@ -165,6 +217,7 @@ def _quantize_weights(made: Graph, operator: Operator) -> None:
         np.asarray(values[bias].array),
         axis=axis,
         scale=scales.one,
+        most=most.get(operator.node, HIGH),
     )
     _set(values[weight], numbers, wide)
     _set(values[bias], start, product)

@@ -37,6 +37,7 @@ OPERATIONS = {
     "negative": ("Negative", _NUMPY),
     "power": ("Power", _NUMPY),
     "relu": ("Relu", _NN),
+    "round": ("Round", _NUMPY),
     "sigmoid": ("Sigmoid", _NN),
     "softplus": ("Softplus", _NN),
     "sqrt": ("Sqrt", _NUMPY),

@@ -88,6 +88,7 @@ class Operator:
     outputs: tuple[int, ...]
     options: Mapping[str, Any] = field(default_factory=dict)
     who: str = ""  # the layer of ours that it is written for
+    node: str = ""  # and its node
 
 
 @dataclass(slots=True, kw_only=True)

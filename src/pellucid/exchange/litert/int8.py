@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy.typing as npt
 
-from pellucid.exchange.int8 import calibrate, quantize
+from pellucid.exchange.int8.network import int8_graph
 from pellucid.exchange.litert.container import to_bytes
-from pellucid.exchange.litert.lower import build_graph
 from pellucid.model import Model
 
 
-def contents(model: Model, name: str, calibration: npt.ArrayLike) -> dict[str, bytes]:
+def contents(
+    model: Model, name: str, calibration: npt.ArrayLike | None
+) -> dict[str, bytes]:
     """Return the file; its input and output are int8. Images are (N, H, W, C).
 
     Raises
@@ -18,5 +19,4 @@ def contents(model: Model, name: str, calibration: npt.ArrayLike) -> dict[str, b
     ExchangeError
         If a layer has no int8 form, or the images do not fit.
     """
-    graph = build_graph(model.file())
-    return {name: to_bytes(quantize(graph, calibrate(model, calibration)))}
+    return {name: to_bytes(int8_graph(model, calibration))}

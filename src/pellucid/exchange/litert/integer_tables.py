@@ -21,6 +21,7 @@ from pellucid.engines.registry import as_engine
 from pellucid.exchange.int8.arithmetic import multiply_fixed_point
 from pellucid.network import Network
 from pellucid.network import layers as pl
+from pellucid.network.expression.evaluate import compute
 from pellucid.network.layers import Layer
 from pellucid.network.quantization import Quantization, encode_multiplier
 
@@ -146,7 +147,17 @@ def _divide_power(x: Array, by: int) -> Array:
     return (x >> by) + ((x & mask) > (mask >> 1) + (x < 0))
 
 
+def _gelu(
+    x: Quantization, y: Quantization, options: Mapping[str, Any]
+) -> tuple[Layer, Array]:
+    layer = pl.gelu_tanh() if options.get("approximate") else pl.GELU()
+    return _formula(lambda _: layer, lambda v: compute(layer.expression, x=v))(
+        x, y, options
+    )
+
+
 TABLES: dict[str, Table] = {
+    "GELU": _gelu,
     "HARD_SWISH": _hard_swish,
     "LEAKY_RELU": _leaky_relu,
     "LOGISTIC": _formula(

@@ -279,7 +279,7 @@ def _sequence(context: WriteContext) -> int:
         shapes=(image,),
         shape=(1, *shape) if is_sequence else shape,
         weights={r: expand_weight(r, w) for r, w in context.weights.items()},
-        is_rectified=False,
+        activation="NONE",
     )
     made = WRITERS[type(flat)](inner)
     return _reshape(context, made, [-1, *shape]) if is_sequence else made

@@ -1,4 +1,4 @@
-"""Lower a network to a LiteRT graph, fusing batch norm and ReLU."""
+"""Lower a network to a LiteRT graph, fusing batch norm, ReLU and ReLU6."""
 
 from __future__ import annotations
 
@@ -21,12 +21,14 @@ from pellucid.network import layers as pl
 from pellucid.runs import ModelFile
 
 Array = npt.NDArray[Any]
-_TAKES_NORM = (pl.Conv2D, pl.ConvTranspose2D, pl.Dense)
-_TAKES_RELU = (pl.Add, pl.Conv2D, pl.Dense)
+#: layers into which a batch norm behind them goes
+TAKES_NORM = (pl.Conv2D, pl.ConvTranspose2D, pl.Dense)
+_TAKES_ACTIVATION = (pl.Add, pl.Conv2D, pl.Dense)
+_ACTIVATIONS = {pl.ReLU: "RELU", pl.ReLU6: "RELU6"}
 
 
 def build_graph(file: ModelFile) -> Graph:
-    """Return a model as a graph, batch norm and ReLU taken into what they follow.
+    """Return a model as a graph, norms and activations taken into what they follow.
 
     Raises
     ------
@@ -74,20 +76,18 @@ def _write_node(
     """Write a node and what follows it as one operator."""
     network, names = file.network, [node.name]
     scale = shift = None
-    if isinstance(node.layer, _TAKES_NORM):
-        norm = _find_only_reader(network, node, pl.BatchNorm)
+    if isinstance(node.layer, TAKES_NORM):
+        norm = find_only_reader(network, node, pl.BatchNorm)
         if norm is not None:
             epsilon = getattr(norm.layer, "epsilon", 0.0)
-            scale, shift = fold_batch_norm(_get_weights(file, norm), epsilon)
+            scale, shift = fold_batch_norm(get_weights(file, norm), epsilon)
             names.append(norm.name)
     last = network.node(names[-1])
-    relu = (
-        _find_only_reader(network, last, pl.ReLU)
-        if _takes_relu(node, network)
-        else None
-    )
-    if relu is not None:
-        names.append(relu.name)
+    after = None
+    if _takes_activation(node, network):
+        after = find_only_reader(network, last, (pl.ReLU, pl.ReLU6))
+    if after is not None:
+        names.append(after.name)
     context = WriteContext(
         graph=graph,
         layer=node.layer,
@@ -95,24 +95,24 @@ def _write_node(
         inputs=tuple(places[source] for source in node.inputs),
         shapes=network.input_shapes(node),
         shape=network.shapes[node.name],
-        weights=_get_weights(file, node),
+        weights=get_weights(file, node),
         scale=scale,
         shift=shift,
-        is_rectified=relu is not None,
+        activation=_ACTIVATIONS[type(after.layer)] if after else "NONE",
     )
     made = find_writer(WRITERS, node.layer, "LiteRT")(context)
     places.update(dict.fromkeys(names, made))
 
 
-def _takes_relu(node: Node, network: Network) -> bool:
+def _takes_activation(node: Node, network: Network) -> bool:
     """Return whether the operator can; a batch norm on a row ends in a reshape."""
     if isinstance(node.layer, pl.BatchNorm):
         return len(network.shapes[node.name]) == 3
-    return isinstance(node.layer, _TAKES_RELU)
+    return isinstance(node.layer, _TAKES_ACTIVATION)
 
 
-def _find_only_reader(
-    network: Network, node: Node, kind: type[pl.Layer]
+def find_only_reader(
+    network: Network, node: Node, kind: type[pl.Layer] | tuple[type[pl.Layer], ...]
 ) -> Node | None:
     """Return the one node that reads a node's output, if it is of that kind."""
     readers = network.consumers[node.name]
@@ -121,7 +121,8 @@ def _find_only_reader(
     return readers[0] if isinstance(readers[0].layer, kind) else None
 
 
-def _get_weights(file: ModelFile, node: Node) -> dict[str, Array]:
+def get_weights(file: ModelFile, node: Node) -> dict[str, Array]:
+    """Return a node's arrays by role."""
     specs = node.layer.weights(*file.network.input_shapes(node))
     return {
         spec.role: np.asarray(file.weights[f"{node.owner}.{spec.role}"])

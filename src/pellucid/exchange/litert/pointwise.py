@@ -42,6 +42,7 @@ OPERATORS = {
     "power": "POW",
     "relu": "RELU",
     "relu6": "RELU6",
+    "round": "ROUND",
     "sigmoid": "LOGISTIC",
     "sqrt": "SQRT",
     "subtract": "SUB",
@@ -161,6 +162,7 @@ def _plain(make: Callable[..., Any]) -> Callable[[OperatorView], Tensor]:
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "ABS": math.abs,
     "EXP": math.exp,
+    "ROUND": math.round,
     "RSQRT": lambda x: 1 / math.sqrt(x),
     "SQRT": math.sqrt,
     "SQUARE": lambda x: x * x,

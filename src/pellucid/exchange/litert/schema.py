@@ -151,6 +151,7 @@ KINDS: dict[str, Kind] = {
     "RESIZE_NEAREST_NEIGHBOR": _kind(
         97, (1, 2), 74, ("align_corners", _BOOL), ("half_pixel_centers", _BOOL)
     ),
+    "ROUND": Kind(116, (1, 0)),
     "RSQRT": Kind(76, (1, 0)),
     "SELECT_V2": Kind(123, (1, 0), 98),
     "SHAPE": _kind(77, (1, 1), 55, ("out_type", _BYTE)),

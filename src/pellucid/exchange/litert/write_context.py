@@ -23,7 +23,8 @@ class WriteContext:
     """A layer with what is fused into it.
 
     ``names`` are the nodes that it makes, the layer's own first, what is fused behind.
-    ``scale`` and ``shift`` are the batch norm's, None without one.
+    ``scale`` and ``shift`` are the batch norm's, None without one; ``activation`` is that
+    of `schema.ACTIVATIONS` behind it.
     """
 
     graph: Graph
@@ -35,7 +36,7 @@ class WriteContext:
     weights: dict[str, Array]
     scale: Array | None = None
     shift: Array | None = None
-    is_rectified: bool = False
+    activation: str = "NONE"
 
     def add_operator(
         self, kind: str, *inputs: int, part: str = "", shape: Shape = (), **options: Any
@@ -53,9 +54,8 @@ class WriteContext:
         made = self.graph.add(value)
         names = schema.KINDS[kind].options
         if "fused_activation_function" in names:
-            is_last = self.is_rectified and not part
-            activation = schema.ACTIVATIONS.index("RELU" if is_last else "NONE")
-            options["fused_activation_function"] = activation
+            fused = "NONE" if part else self.activation
+            options["fused_activation_function"] = schema.ACTIVATIONS.index(fused)
         self.graph.operators.append(
             Operator(
                 kind=kind,
@@ -63,6 +63,7 @@ class WriteContext:
                 outputs=(made,),
                 options=options,
                 who=self.layer.who,
+                node=self.names[0],
             )
         )
         return made

@@ -51,6 +51,7 @@ OPERATORS = {
     "negative": "Neg",
     "power": "Pow",
     "relu": "Relu",
+    "round": "Round",
     "sigmoid": "Sigmoid",
     "softplus": "Softplus",
     "sqrt": "Sqrt",
@@ -239,6 +240,7 @@ _FUNCTIONS = {
     "Erfc": lambda x: 1 - math.erf(x),  # tf2onnx's own
     "Exp": math.exp,
     "Reciprocal": lambda x: 1 / x,
+    "Round": math.round,
     "Sign": _sign,
     "Sqrt": math.sqrt,
 }

@@ -2,7 +2,7 @@
 
 At non-differentiable points the conventions are PyTorch's: 0 for relu and abs, 1 at
 the ends of a clip, halves for equal arguments of maximum and minimum; of `where`, the
-derivative of the branch that is taken.
+derivative of the branch that is taken. That of round is 1, "straight through".
 """
 
 from __future__ import annotations
@@ -100,6 +100,7 @@ SLOPES: dict[str, Callable[[Expression, Expression], Expression]] = {
     "normal_cdf": lambda u, y: build("normal_pdf", u),
     "normal_pdf": lambda u, y: -u * y,
     "relu": lambda u, y: build("where", u > 0, ONE, ZERO),
+    "round": lambda u, y: ONE,
     "sigmoid": lambda u, y: y * (1 - y),
     "softplus": lambda u, y: build("sigmoid", u),
     "sqrt": lambda u, y: 0.5 / y,

@@ -139,6 +139,7 @@ NUMPY: dict[str, Callable[..., Any]] = {
     "normal_pdf": normal_pdf,
     "power": np.power,
     "relu": functools.partial(np.maximum, 0),
+    "round": np.rint,
     "sigmoid": sigmoid,
     "softplus": softplus,
     "sqrt": np.sqrt,

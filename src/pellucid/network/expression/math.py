@@ -76,6 +76,15 @@ def abs(x: Operand) -> Expression:
     return build("abs", x)
 
 
+def round(x: Operand) -> Expression:
+    """Return the nearest integer, halves to the even one; the derivative is 1.
+
+    The derivative passes straight through (Bengio, Léonard & Courville 2013), for the
+    true one, 0, teaches nothing.
+    """
+    return build("round", x)
+
+
 def maximum(x: Operand, y: Operand) -> Expression:
     """Return the larger, NaN where either is; equal arguments share the derivative."""
     return build("maximum", x, y)

@@ -36,6 +36,7 @@ ARITY: dict[str, int] = {
     "normal_pdf": 1,
     "power": 2,
     "relu": 1,
+    "round": 1,
     "sigmoid": 1,
     "softplus": 1,
     "sqrt": 1,

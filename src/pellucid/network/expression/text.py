@@ -80,8 +80,8 @@ class _Text:
 
 _NAMES = (
     *("abs", "clip", "erf", "exp", "expm1", "log", "log1p", "maximum", "minimum"),
-    *("normal_cdf", "normal_pdf", "relu", "sigmoid", "softplus", "sqrt", "tanh"),
-    "where",
+    *("normal_cdf", "normal_pdf", "relu", "round", "sigmoid", "softplus", "sqrt"),
+    *("tanh", "where"),
 )
 
 #: as in `Elementwise(lambda x: …)`
@@ -114,6 +114,7 @@ FORMULA = Style(
         "normal_cdf": "Φ({0})",
         "normal_pdf": "φ({0})",
         "relu": "max({0}, 0)",
+        "round": "round({0})",
         "sigmoid": "1 / (1 + e^−({0}))",
         "softplus": "ln(1 + e^({0}))",
         "sqrt": "√({0})",

@@ -13,6 +13,8 @@ from pellucid.network.layers.conv import Conv2D as Conv2D
 from pellucid.network.layers.conv import ConvTranspose2D as ConvTranspose2D
 from pellucid.network.layers.dense import Dense as Dense
 from pellucid.network.layers.dropout import Dropout as Dropout
+from pellucid.network.layers.fake_quantize import FakeQuantize as FakeQuantize
+from pellucid.network.layers.fake_quantize import FakeQuantized as FakeQuantized
 from pellucid.network.layers.geometry import Flatten as Flatten
 from pellucid.network.layers.geometry import Upsample2D as Upsample2D
 from pellucid.network.layers.geometry import ZeroPad2D as ZeroPad2D

@@ -237,6 +237,13 @@ class Builder:
         half = self.call_intrinsic("llvm.copysign", self.like(below, x), x)
         return self.call_intrinsic("llvm.trunc", x + half)
 
+    def round_even(self, x: Value) -> Value:
+        """Return x as a whole number, halves to the even one, without a library."""
+        shift = 2.0 ** (52 if x.type == F64 else 23)  # behind it there are no fractions
+        size = self.absolute(x)
+        whole = self.call_intrinsic("llvm.copysign", (size + shift) - shift, x)
+        return self.select(size < shift, whole, x)
+
     def maximum(self, x: Value, y: Number) -> Value:
         """Return the larger; NaN where either is NaN."""
         return self.call_intrinsic("llvm.maximum", x, self.like(y, x))

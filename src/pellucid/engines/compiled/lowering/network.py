@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from pellucid.engines.compiled.codegen.cpu import Target
 from pellucid.engines.compiled.kernels.elementwise.optimizer import (
@@ -20,6 +21,7 @@ from pellucid.engines.compiled.lowering.context import (
 from pellucid.engines.compiled.lowering.fuse import fuse
 from pellucid.engines.compiled.lowering.grown import grow_in_place
 from pellucid.engines.compiled.lowering.layers import (
+    fake_quantized,
     find_lowering,
     loss,
     lower_node,
@@ -51,6 +53,7 @@ from pellucid.engines.compiled.program.program_ir import (
 from pellucid.engines.ports import loss_terms, port_name
 from pellucid.engines.registry import unsupported_layer
 from pellucid.network import Network
+from pellucid.network.fake_quantization import plain_network, rounded_weights
 from pellucid.network.layers import Input
 
 
@@ -62,6 +65,7 @@ def parameters_of(network: Network, target: Target, options: Options) -> Paramet
     """
     wanted: dict[str, tuple[Layout, Group, bool]] = {}
     shapes, aliases = {}, {}
+    network, options = plain_network(network), _options_of(network, options)
     for weight in network.weights:
         for node in network.shared.get(weight.node, (network.node(weight.node),)):
             name = f"{node.name}.{weight.spec.role}"
@@ -80,6 +84,11 @@ def parameters_of(network: Network, target: Target, options: Options) -> Paramet
     for name, other in aliases.items():
         parameters.alias(name, other)
     return parameters
+
+
+def _options_of(network: Network, options: Options) -> Options:
+    """Return the options of a network: weights that are rounded lie as channels."""
+    return replace(options, sparse=False) if rounded_weights(network) else options
 
 
 def _map(network: Network, name: str, target: Target) -> ImageLayout:
@@ -102,6 +111,8 @@ def lower_network(
     UnsupportedLayerError
         If a layer has no compiled path.
     """
+    options, most = _options_of(network, options), rounded_weights(network)
+    network = plain_network(network)
     for node in network.nodes:
         if find_lowering(node.layer) is None and not isinstance(node.layer, Input):
             raise unsupported_layer(
@@ -111,6 +122,7 @@ def lower_network(
     if purpose.kind == "update":
         _update(low)
         return low
+    fake_quantized.lower(low, most)
     if low.options.fuse:
         fuse(low)
         work_in_place(low)

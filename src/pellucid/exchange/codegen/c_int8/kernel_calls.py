@@ -24,15 +24,16 @@ from pellucid.exchange.codegen.memory_plan import Workspace
 from pellucid.exchange.codegen.weight_packing import pack_channels
 from pellucid.exchange.errors import export_error
 from pellucid.exchange.int8.arithmetic import LOW
-from pellucid.exchange.int8.lookup_tables import TABLES, tabulate_exponentials
 from pellucid.exchange.int8.quantization import WEIGHTED
 from pellucid.exchange.litert import schema
 from pellucid.exchange.litert.graph import Graph, Operator, Scales, Value
-from pellucid.network.quantization import encode_multiplier
+from pellucid.exchange.litert.integer_tables import TABLES
+from pellucid.network.quantization import Quantization, encode_multiplier
 from pellucid.network.rearrangement import PermuteStep, SliceStep, Step
 from pellucid.network.strided import View, joined_axes, transfers
 
 Array = npt.NDArray[Any]
+_ONE = 2**23  # of the softmax's exponentials
 _TWICE, _ONCE = 0, 1  # how often LiteRT's kernels round a product
 
 
@@ -90,9 +91,12 @@ class OperatorContext:
 
     @property
     def low(self) -> int:
-        """The smallest number of the output: its zero where a ReLU is fused."""
+        """The smallest number of the output: its zero where a ReLU is fused.
+
+        The largest, 127, is at most 6 where it is a ReLU6, by the scale it is given.
+        """
         fused = self.operator.options.get("fused_activation_function", 0)
-        is_rectified = schema.ACTIVATIONS[fused] == "RELU"
+        is_rectified = schema.ACTIVATIONS[fused] in ("RELU", "RELU6")
         return max(LOW, get_scales(self.output).zero_point) if is_rectified else LOW
 
     @property
@@ -373,18 +377,21 @@ def _mul(context: OperatorContext, places: tuple[WorkspaceRef, ...]) -> None:
 
 
 def _lookup(context: OperatorContext) -> None:
-    x, y = get_scales(context.inputs[0]), get_scales(context.output)
-    table = TABLES[context.operator.kind](x, y, context.operator.options)
-    kept = context.array("table", table, "int8")
+    x, y = (
+        Quantization(scales.one, scales.zero_point)
+        for scales in (get_scales(context.inputs[0]), get_scales(context.output))
+    )
+    _, table = TABLES[context.operator.kind](x, y, context.operator.options)
+    kept = context.array("table", table + y.zero_point, "int8")
     context.call(
         "lookup", context.source, context.target, prod(context.output.shape), kept
     )
 
 
 def _softmax(context: OperatorContext) -> None:
-    table = context.array(
-        "table", tabulate_exponentials(get_scales(context.inputs[0])), "int32"
-    )
+    steps = -get_scales(context.inputs[0]).one * np.arange(256.0)
+    exponentials = np.round(_ONE * np.exp(steps))
+    table = context.array("table", exponentials, "int32")
     channels = context.output.shape[-1]
     sizes = (prod(context.output.shape) // channels, channels)
     context.call("softmax", context.source, context.target, *sizes, table)

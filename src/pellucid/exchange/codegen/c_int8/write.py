@@ -23,9 +23,8 @@ from pellucid.exchange.codegen.pixels import (
     describe_pixels,
     pixel_place,
 )
-from pellucid.exchange.int8 import calibrate, quantize
 from pellucid.exchange.int8.arithmetic import quantize_array
-from pellucid.exchange.litert.lower import build_graph
+from pellucid.exchange.int8.network import int8_graph
 from pellucid.model import Model
 from pellucid.network import Preprocessing
 from pellucid.runs import ModelFile
@@ -33,7 +32,9 @@ from pellucid.runs import ModelFile
 Array = npt.NDArray[Any]
 
 
-def contents(model: Model, name: str, calibration: npt.ArrayLike) -> dict[str, bytes]:
+def contents(
+    model: Model, name: str, calibration: npt.ArrayLike | None
+) -> dict[str, bytes]:
     """Return ``<name>.c`` and ``<name>.h``. Images are (height, width, channels).
 
     Raises
@@ -43,7 +44,7 @@ def contents(model: Model, name: str, calibration: npt.ArrayLike) -> dict[str, b
     """
     stem = re.sub(r"\.[cC]$", "", Path(name).name)
     prefix, file = text.make_identifier(stem), model.file()
-    program = lower_graph(quantize(build_graph(file), calibrate(model, calibration)))
+    program = lower_graph(int8_graph(model, calibration))
     body = [
         f'#include "{stem}.h"\n\n#include <string.h>',
         *(text.format_constant(k, a) for k, a in program.arrays.items()),

@@ -97,6 +97,7 @@ _OPERATORS: dict[str, Callable[..., Any]] = {
     "normal_pdf": functions.normal_pdf,
     "power": power,
     "relu": lambda b, x: b.relu(x),
+    "round": lambda b, x: b.round_even(x),
     "sigmoid": functions.sigmoid,
     "softplus": functions.softplus,
     "sqrt": lambda b, x: b.sqrt(x),

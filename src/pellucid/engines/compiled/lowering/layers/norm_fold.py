@@ -16,7 +16,7 @@ def can_fold(low: LoweringContext, node: Node) -> bool:
     followers = low.network.consumers[node.name]
     if not isinstance(node.layer, Conv2D | Dense) or len(followers) != 1:
         return False
-    if node.name in low.kept:
+    if node.name in low.kept or (node.name, "weight") in low.replaced:
         return False
     return isinstance(followers[0].layer, BatchNorm)
 

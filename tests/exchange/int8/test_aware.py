@@ -1,0 +1,163 @@
+"""Quantization-aware training: prepared, trained, kept, and written as integers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pellucid as pl
+from pellucid import exchange
+from pellucid.cli import main
+
+
+def data() -> tuple[Any, Any]:
+    random = np.random.default_rng(0)
+    labels = random.integers(0, 4, 96)
+    colours = labels[:, None, None, None] * np.array([45, 0, 20])
+    images = random.integers(0, 120, (96, 6, 6, 3)) + colours
+    return images.clip(0, 255).astype(np.uint8), labels
+
+
+IMAGES, LABELS = data()
+
+
+@pytest.fixture(scope="module")
+def trained() -> pl.Model:
+    """A float model with norms, and every activation that is limited or curved."""
+    image = pl.Input(6, 6, 3)
+    x = pl.Conv2D(8, kernel_size=3, padding="same", bias=False, name="first")(image)
+    x = pl.ReLU6()(pl.BatchNorm()(x))
+    y = pl.HardSwish()(pl.Conv2D(8, kernel_size=3, groups=8, padding="same")(x))
+    x = pl.GlobalAvgPool2D()(pl.GELU()(pl.Add()(x, y)))
+    network = pl.Network(inputs=image, outputs=pl.Softmax()(pl.Dense(4)(x)))
+    model = pl.Model(
+        network,
+        engine="numpy",
+        loss="cross_entropy",
+        optimizer=pl.Adam(5e-3),
+        preprocessing=pl.Preprocessing.unit(),
+    )
+    model.fit((IMAGES, LABELS), epochs=2, batch_size=16, progress=False)
+    return model
+
+
+@pytest.fixture(scope="module")
+def aware(trained: pl.Model) -> pl.Model:
+    """The same, trained with weights of 4 bits."""
+    model = exchange.prepare_qat(trained, IMAGES, weight_bits=4)
+    model.fit((IMAGES, LABELS), epochs=2, batch_size=16, progress=False)
+    return model
+
+
+def test_untrained_it_is_post_training_quantization(trained: pl.Model) -> None:
+    prepared = exchange.prepare_qat(trained, IMAGES)
+    kinds = [type(node.layer).__name__ for node in prepared.network.nodes]
+    assert "BatchNorm" not in kinds
+    assert kinds.count("FakeQuantized") == 3
+    assert prepared.network.outputs == trained.network.outputs
+    after = exchange.quantize(trained, IMAGES, engine="numpy")
+    found = exchange.quantize(prepared, engine="numpy")
+    assert found.network.outputs == after.network.outputs
+    assert dict(found.network.shapes) == dict(after.network.shapes)
+    for name, array in after.weights.items():
+        if name.endswith((".factor", ".bias")):
+            np.testing.assert_allclose(found.weights[name], array, rtol=1e-6, atol=1)
+        else:
+            np.testing.assert_array_equal(found.weights[name], array, err_msg=name)
+    steps = (found.predict(IMAGES) - after.predict(IMAGES)) * 256
+    assert np.abs(steps).max() <= 1
+
+
+def test_what_it_computes_is_what_the_integers_compute(aware: pl.Model) -> None:
+    integers = exchange.quantize(aware, engine="numpy")
+    assert set(np.unique(integers.weights["first.weight"])) <= set(range(-7, 8))
+    assert np.abs(integers.weights["first.weight"]).max() == 7
+    difference = np.abs(integers.predict(IMAGES) - aware.predict(IMAGES))
+    assert difference.max() < 3 / 256
+    # while the weights themselves are trained unrounded
+    assert len(np.unique(aware.weights["first.weight"])) > 100
+
+
+def test_training_recovers_what_few_bits_cost(
+    trained: pl.Model, aware: pl.Model
+) -> None:
+    def loss(model: pl.Model) -> float:
+        return float(model.evaluate((IMAGES, LABELS))["loss"])
+
+    assert loss(aware) < loss(exchange.prepare_qat(trained, IMAGES, weight_bits=4))
+
+
+def test_a_run_goes_on_where_it_stopped(trained: pl.Model, tmp_path: Any) -> None:
+    def fit(folder: str, epochs: int, **how: Any) -> pl.Model:
+        model = exchange.prepare_qat(trained, IMAGES)
+        given = {"batch_size": 32, "progress": False, "run": tmp_path / folder}
+        model.fit((IMAGES, LABELS), epochs=epochs, **given, **how)
+        return model
+
+    whole = fit("whole", 2)
+    fit("cut", 1)
+    cut = fit("cut", 2, resume=True)
+    for name, array in whole.weights.items():
+        np.testing.assert_array_equal(cut.weights[name], array)
+    whole.save(tmp_path / "aware.pellucid")
+    back = pl.load(tmp_path / "aware.pellucid", engine="numpy")
+    assert back.network == whole.network
+    np.testing.assert_array_equal(back.predict(IMAGES), whole.predict(IMAGES))
+
+
+def test_prepared_again_it_has_new_ranges(aware: pl.Model) -> None:
+    again = exchange.prepare_qat(aware, IMAGES // 2, weight_bits=4)
+    assert [n.name for n in again.network.nodes] == [
+        n.name for n in aware.network.nodes
+    ]
+    for name, array in aware.weights.items():
+        np.testing.assert_array_equal(again.weights[name], array)
+    first, other = (
+        m.network.node("input_fake_quantize").layer.output.scale for m in (aware, again)
+    )
+    assert other == pytest.approx(first / 2, rel=0.05)
+
+
+@pytest.mark.parametrize("name", ["a.int8.tflite", "a.tflite", "a.onnx", "a.mjs"])
+def test_files_compute_the_same_in_their_runtime(
+    name: str, aware: pl.Model, tmp_path: Any
+) -> None:
+    if name.endswith("tflite"):
+        pytest.importorskip("ai_edge_litert.interpreter")
+    if name.endswith("onnx"):
+        pytest.importorskip("onnxruntime")
+    path = exchange.write(aware, tmp_path / name)
+    found = exchange.verify_export(aware, path, IMAGES[:16])
+    if found.runtime is None:
+        pytest.skip("there is no Node.js")
+    assert found.difference < 3 / 256  # another order of sums may round elsewhere
+
+
+def test_the_command_asks_for_no_images(
+    aware: pl.Model, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    aware.save("aware.pellucid")
+    assert not main(["export", "aware.pellucid", "--to", "c", "--int8"])
+    assert (tmp_path / "aware.int8.c").stat().st_size > 1000
+
+
+def test_what_does_not_fit_is_refused(
+    trained: pl.Model, aware: pl.Model, tmp_path: Any
+) -> None:
+    with pytest.raises(pl.ExchangeError, match="must be quantized without images"):
+        exchange.quantize(aware, IMAGES)
+    with pytest.raises(pl.ExchangeError, match="must be calibrated on images; got no"):
+        exchange.quantize(trained)
+    with pytest.raises(pl.ExchangeError, match="training step must be that of a float"):
+        exchange.write(aware, tmp_path / "a.wasm.mjs", train=True)
+    layer = pl.FakeQuantized(pl.Dense(2), name="dense")
+    few = pl.Model(pl.Sequential(pl.Input(4), layer), engine="numpy")
+    with pytest.raises(pl.ExchangeError, match="got no FakeQuantize behind 'dense'"):
+        exchange.quantize(few)
+    odd = pl.Model(pl.Sequential(pl.Input(4), pl.LayerNorm()), engine="numpy")
+    with pytest.raises(pl.ExchangeError, match="no int8 form"):
+        exchange.prepare_qat(odd, np.zeros((1, 4), np.float32))
+    assert not list(tmp_path.iterdir())
