@@ -1,7 +1,10 @@
 """MLPerf Tiny's reference networks, int8: ours beside LiteRT.
 
-Run: ``python benchmarks/mlperf_tiny.py FOLDER [--rounds 30] [--out FILE]``, FOLDER a
-checkout of github.com/mlcommons/tiny; needs gcc. One image, one thread, processor time;
+Run: ``python benchmarks/mlperf_tiny.py [FOLDER] [--cifar10 DATA] [--rounds 30] [--out
+FILE]``, FOLDER a checkout of github.com/mlcommons/tiny; needs gcc. With DATA, CIFAR-10
+as `pl.data.load` takes it, there is a ResNet-8 of our own as well: ``--model FILE``, or
+trained here with quantization; its accuracy in each one's hands is on ``--images``
+test images. One image, one thread, processor time;
 the contenders take turns, a few calls each, forth in one round and back in the next:
 LiteRT (XNNPACK) and the compiled engine from Python, native code of the same network
 and int8 C (``-O3 -march=native``) of its float form by ctypes. Prints the least and the
@@ -19,6 +22,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -152,17 +156,72 @@ def compare(path: Path, rounds: int) -> dict[str, Any]:
     }
 
 
+def train(images: np.ndarray, labels: np.ndarray) -> pl.Model:
+    """Return ResNet-8 trained for six epochs, and for one more as it is in int8."""
+    model = pl.Model(
+        pl.zoo("resnet8"),
+        engine=pl.engines.compiled(threads=1),
+        loss="cross_entropy",
+        optimizer=pl.Adam(2e-3),
+        preprocessing=pl.Preprocessing.unit(),
+    )
+    how: dict[str, Any] = {"batch_size": 128, "schedule": pl.Cosine()}
+    model.fit((images, labels), epochs=6, **how)
+    few = images[:: len(images) // 256]
+    aware = pl.exchange.prepare_qat(model, few, optimizer=pl.Adam(3e-4))
+    aware.fit((images, labels), epochs=1, **how)
+    return aware
+
+
+def compare_own(
+    data: str, model: Path | None, rounds: int, count: int
+) -> dict[str, Any]:
+    """Return what is known of a ResNet-8 of our own, and its accuracy."""
+    first, test = pl.data.load(data)
+    if model is None:
+        own = train(np.asarray(first.images), np.asarray(first.labels))
+    else:
+        own = pl.load(model, engine=pl.engines.compiled(threads=1))
+    images, labels = np.asarray(test.images[:count]), np.asarray(test.labels[:count])
+    with tempfile.TemporaryDirectory() as folder:
+        paths = {
+            "LiteRT": Path(folder) / "net.int8.tflite",
+            "C": Path(folder) / "net.int8.c",
+            "native": Path(folder) / "net.int8.a",
+        }
+        accuracy = {"float": own.evaluate((images, labels))["accuracy"]}
+        for name, path in paths.items():
+            pl.exchange.write(own, path)
+            accuracy[name] = pl.exchange.accuracy(own, path, images, labels).after
+        integers = pl.exchange.quantize(own)
+        accuracy["compiled"] = integers.evaluate((images, labels))["accuracy"]
+        found = compare(paths["LiteRT"], rounds)
+    return {**found, "accuracy of": count, "accuracy": accuracy}
+
+
 def main() -> None:
     """Print one line a network."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=Path, nargs="?")
+    parser.add_argument("--cifar10")
+    parser.add_argument("--model", type=Path)
+    parser.add_argument("--images", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     found = {}
-    for name, parts in NETWORKS.items():
-        result = compare(given.folder / _TRAINED.format(*parts), given.rounds)
-        found[name] = result
+    jobs: dict[str, Callable[[], dict[str, Any]]] = {}
+    if given.folder is not None:
+        for name, parts in NETWORKS.items():
+            path = given.folder / _TRAINED.format(*parts)
+            jobs[name] = partial(compare, path, given.rounds)
+    if given.cifar10 is not None:
+        own = given.cifar10, given.model, given.rounds, given.images
+        jobs["ResNet-8 of our own"] = partial(compare_own, *own)
+    if not jobs:
+        parser.error("FOLDER or --cifar10 must be given; got neither.")
+    for name, job in jobs.items():
+        result = found[name] = job()
         ms = result["ms"]
         shown = (f"{k} {v['least']:.4f} ({v['median']:.4f})" for k, v in ms.items())
         equal = result["equal"]
@@ -172,6 +231,8 @@ def main() -> None:
             f"{equal['default']} (default) of {IMAGES}; "
             + ", ".join(f"{what} {result[what]:,}" for what in sizes)
         )
+        for what, share in result.get("accuracy", {}).items():
+            print(f"  accuracy, {what}: {share:.4f}")
     if given.out:
         given.out.write_text(json.dumps(found, indent=2) + "\n")
 

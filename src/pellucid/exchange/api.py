@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from pellucid.engines.integer_networks import refuse_integers
+from pellucid.engines.integer_networks import find_integer_layer, refuse_integers
 from pellucid.engines.protocol import Engine
 from pellucid.errors import ExchangeError, NetworkError
 from pellucid.exchange import formats, keras_objects, torch_objects
@@ -40,7 +40,7 @@ _GOES_WITH = {
     "input_shape": ("onnx", "tflite", "keras", "h5", "tfjs", "savedmodel"),
     "network": ("state_dict", "safetensors", "h5"),
 }
-_KEEPS_INTEGERS = ("native", "npz", "safetensors", "wasm")
+_KEEPS_INTEGERS = ("native", "npz", "onnx", "safetensors", "tflite", "wasm")
 _KEEPS_FLOAT64 = ("npz", "safetensors")
 
 
@@ -206,7 +206,13 @@ def check_network(file: ModelFile, entry: formats.Format) -> None:
             f"export: a model must be float32 for {entry.name}; got {file.dtype}. "
             f"Formats that keep it: {', '.join(_KEEPS_FLOAT64)}."
         )
-    who = f"export: {entry.name}"
+    who, plain = f"export: {entry.name}", entry.name.removesuffix("_int8")
+    integer = find_integer_layer(file.network)
+    if integer is not None and entry.is_calibrated and plain in _KEEPS_INTEGERS:
+        raise ExchangeError(
+            f"{who} must be made of a float network; got {integer.who}, an integer "
+            f"layer. Export it to {plain} as it is, without int8."
+        )
     if entry.name not in _KEEPS_INTEGERS:
         refuse_integers(who, file.network)
     require_known_layers(who, file.network)

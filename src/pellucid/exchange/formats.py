@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -97,6 +98,10 @@ class Format:
         return importlib.import_module(f"pellucid.exchange.{self.module}")
 
 
+#: what int8 formats are, most of them with one input and one output
+_int8 = partial(
+    Format, is_read=False, is_calibrated=True, holds_several=False, holds_shared=False
+)
 _ALL = (
     Format(
         name="onnx",
@@ -140,14 +145,14 @@ _ALL = (
         suffix=".tflite",
         needs=("flatbuffers",),
     ),
-    Format(
+    _int8(
         name="tflite_int8",
         about="LiteRT in int8, calibrated on images",
         module="litert.int8",
         suffix=".int8.tflite",
         needs=("flatbuffers",),
-        is_read=False,
-        is_calibrated=True,
+        holds_several=True,
+        holds_shared=True,
     ),
     Format(
         name="torchscript",
@@ -202,15 +207,11 @@ _ALL = (
         suffix=".c",
         is_read=False,
     ),
-    Format(
+    _int8(
         name="c_int8",
         about="C99 in int8, calibrated on images, .c and .h",
         module="codegen.c_int8",
         suffix=".int8.c",
-        is_read=False,
-        is_calibrated=True,
-        holds_several=False,
-        holds_shared=False,
     ),
     Format(
         name="javascript",
@@ -228,17 +229,13 @@ _ALL = (
         is_compiled=True,
         other_suffixes=(".o", ".obj"),
     ),
-    Format(
+    _int8(
         name="native_int8",
         about="Machine code in int8 for any processor, calibrated on images",
         module="native",
         suffix=".int8.a",
-        is_read=False,
-        is_calibrated=True,
         is_compiled=True,
         other_suffixes=(".int8.o", ".int8.obj"),
-        holds_several=False,
-        holds_shared=False,
     ),
     Format(
         name="wasm",
@@ -248,16 +245,12 @@ _ALL = (
         is_read=False,
         is_compiled=True,
     ),
-    Format(
+    _int8(
         name="wasm_int8",
         about="WebAssembly in int8, calibrated on images, one ES module",
         module="native.wasm",
         suffix=".int8.wasm.mjs",
-        is_read=False,
-        is_calibrated=True,
         is_compiled=True,
-        holds_several=False,
-        holds_shared=False,
     ),
 )
 

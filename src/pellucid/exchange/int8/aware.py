@@ -27,11 +27,16 @@ from pellucid.network.fake_quantization import plain_network, round_weights
 from pellucid.network.layers.quantized import WEIGHTED
 from pellucid.network.ports import require_single
 from pellucid.network.quantization import Quantization
+from pellucid.objectives import Optimizer
 from pellucid.runs import ModelFile
 
 
 def prepare_qat(
-    model: Model, calibration: npt.ArrayLike, *, weight_bits: int = 8
+    model: Model,
+    calibration: npt.ArrayLike,
+    *,
+    weight_bits: int = 8,
+    optimizer: str | Optimizer | None = None,
 ) -> Model:
     """Return a model that trains as its int8 form will compute.
 
@@ -45,11 +50,14 @@ def prepare_qat(
         trained model again.
     weight_bits : int
         Of a weight: 8, or as few as 2, which are kept in 8.
+    optimizer : str or Optimizer, optional
+        In the place of the model's, whose learning rate is often too high for what is
+        left to learn.
 
     Returns
     -------
     Model
-        On the same engine, with the same loss and optimizer, whose state begins anew.
+        On the same engine, with the same loss; the optimizer's state begins anew.
         Train it with `Model.fit`, then quantize it: `pellucid.exchange.quantize` and
         the int8 formats of `pellucid.exchange.write` need no images for it.
 
@@ -72,7 +80,8 @@ def prepare_qat(
     needed = needed_ranges(build_graph(file))
     ranges = calibrate(from_file(file, engine=model.engine), calibration)
     network = _with_rounding(file.network, needed, ranges, weight_bits)
-    return from_file(replace(file, network=network), engine=model.engine)
+    made = replace(file, network=network)
+    return from_file(made, engine=model.engine, optimizer=optimizer)
 
 
 def is_aware(network: Network) -> bool:

@@ -26,7 +26,8 @@ from pellucid.exchange.int8.calibration import Range
 from pellucid.exchange.litert import schema
 from pellucid.exchange.litert.graph import Array, Graph, Operator, Scales, Value
 
-_MOVES = {
+#: operators whose output has the scale of their input
+MOVES = {
     "AVERAGE_POOL_2D",
     "MAX_POOL_2D",
     "PAD",
@@ -148,9 +149,7 @@ def _convert(
     output.dtype = "int8"
     if kind in _FIXED:
         output.scales = _FIXED[kind]
-    elif kind in _MOVES and (
-        not kind.startswith("RESIZE") or _enlarges(made, operator)
-    ):
+    elif kind in MOVES and (not kind.startswith("RESIZE") or _enlarges(made, operator)):
         output.scales = inputs[0].scales
         if kind == "PADV2":
             _set(inputs[2], np.asarray([-128], np.int8), inputs[0].scales)

@@ -23,8 +23,8 @@ class WriteContext:
     """A layer with what is fused into it.
 
     ``names`` are the nodes that it makes, the layer's own first, what is fused behind.
-    ``scale`` and ``shift`` are the batch norm's, None without one; ``activation`` is that
-    of `schema.ACTIVATIONS` behind it.
+    ``scale`` and ``shift`` are the batch norm's, None without one; ``activation`` is
+    that of `schema.ACTIVATIONS` behind it.
     """
 
     graph: Graph

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,22 @@ from onnx import helper
 from pellucid.exchange.channels_first import find_flattened_images
 from pellucid.exchange.errors import find_writer
 from pellucid.exchange.metadata import ModelMetadata
+from pellucid.exchange.onnx import integers
 from pellucid.exchange.onnx.builder import GraphBuilder
 from pellucid.exchange.onnx.layers import WRITERS
 from pellucid.exchange.onnx.read import CARD
 from pellucid.exchange.onnx.write_context import WriteContext
 from pellucid.network import Network
-from pellucid.network.layers import Input, Shape
+from pellucid.network.layers import (
+    Dequantize,
+    Input,
+    Layer,
+    Quantize,
+    Quantized,
+    Rescale,
+    Shape,
+)
+from pellucid.network.quantization import Quantization
 from pellucid.runs import ModelFile
 
 OPSET = 20  # the first with Gelu
@@ -71,26 +82,60 @@ def _write_nodes(
     builder: GraphBuilder, network: Network, weights: Mapping[str, Array]
 ) -> dict[str, str]:
     """Write each node; return the name of its value."""
-    orders = find_flattened_images(network)
+    orders = find_flattened_images(_operations(network))
     values: dict[str, str] = {}
+    known: dict[str, Quantization | None] = {}
     for node in network.nodes:
         if isinstance(node.layer, Input):
             values[node.name] = builder.name(node.name)
             continue
-        context = WriteContext(
-            builder=builder,
-            node=node,
-            layer=node.layer,
-            inputs=[values[source] for source in node.inputs],
-            shapes=network.input_shapes(node),
-            weights={
-                spec.role: np.asarray(weights[f"{node.owner}.{spec.role}"], np.float32)
+        given = {
+            "builder": builder,
+            "node": node,
+            "inputs": [values[source] for source in node.inputs],
+            "shapes": network.input_shapes(node),
+            "weights": {
+                spec.role: np.asarray(
+                    weights[f"{node.owner}.{spec.role}"], spec.dtype or np.float32
+                )
                 for spec in node.layer.weights(*network.input_shapes(node))
             },
-            image_shape=orders.get(node.name),
-        )
-        values[node.name] = find_writer(WRITERS, node.layer, "ONNX")(context)
+            "image_shape": orders.get(node.name),
+        }
+        before = [known.get(name) for name in node.inputs]
+        how = known[node.name] = integers.quantization_of(node.layer, before)
+        made = _write_node(node.layer, given)
+        if how is not None:
+            made = integers.add_pair(builder, node.name, made, how)
+        values[node.name] = made
     return values
+
+
+def _write_node(layer: Layer, given: dict[str, Any]) -> str:
+    """Write a layer and return the name of its value."""
+    made: str = given["inputs"][0]
+    if isinstance(layer, Quantized):
+        context = integers.IntegerContext(
+            layer=layer.operation, quantized=layer, **given
+        )
+        if layer.operation != Rescale():
+            made = find_writer(WRITERS, layer.operation, "ONNX")(context)
+        return integers.clamp(context, made)
+    if isinstance(layer, Quantize | Dequantize):
+        return made
+    made = find_writer(WRITERS, layer, "ONNX")(WriteContext(layer=layer, **given))
+    return made
+
+
+def _operations(network: Network) -> Network:
+    """Return a network with the operations of its integer layers in their place."""
+    nodes = [
+        node.with_layer(replace(node.layer.operation, name=node.name))
+        if isinstance(node.layer, Quantized)
+        else node
+        for node in network.nodes
+    ]
+    return Network.from_nodes(nodes, inputs=network.inputs, outputs=network.outputs)
 
 
 def _name_outputs(

@@ -1,0 +1,89 @@
+"""Integer networks written back: LiteRT's file has their bits, ONNX's their numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pellucid as pl
+from pellucid import exchange
+from pellucid.cli import main
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (24, 6, 6, 3), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def integers() -> pl.Model:
+    """An integer network of most layers that there are, with LiteRT's rounding."""
+    image = pl.Input(6, 6, 3)
+    x = pl.Conv2D(8, kernel_size=3, padding="same", activation="relu6")(image)
+    y = pl.LeakyReLU()(pl.Conv2D(8, kernel_size=3, groups=8, padding="same")(x))
+    x = pl.MaxPool2D(3, stride=2, padding="same")(pl.Add()(x, y))
+    x = pl.ConvTranspose2D(4, kernel_size=2, stride=2)(x)
+    x = pl.Sigmoid()(pl.Dense(6)(pl.Flatten()(x)))
+    network = pl.Network(inputs=image, outputs=pl.Softmax()(pl.Dense(4)(x)))
+    model = pl.Model(network, engine="numpy", preprocessing=pl.Preprocessing.unit())
+    return exchange.quantize(model, IMAGES, engine="numpy")
+
+
+def test_litert_computes_the_same_bits(integers: pl.Model, tmp_path: Any) -> None:
+    pytest.importorskip("ai_edge_litert.interpreter")
+    path = exchange.write(integers, tmp_path / "a.tflite")
+    assert path.stat().st_size < 16_000
+    back = exchange.read(path, engine="numpy")  # proven in LiteRT's reference kernels
+    for name, array in integers.weights.items():
+        np.testing.assert_array_equal(back.weights[name], array, err_msg=name)
+    np.testing.assert_array_equal(back.predict(IMAGES), integers.predict(IMAGES))
+    again = exchange.write(back, tmp_path / "b.tflite")
+    np.testing.assert_array_equal(
+        exchange.read(again, engine="numpy").predict(IMAGES), back.predict(IMAGES)
+    )
+
+
+def test_onnx_computes_it_within_a_step(integers: pl.Model, tmp_path: Any) -> None:
+    pytest.importorskip("onnxruntime")
+    path = exchange.write(integers, tmp_path / "a.onnx")
+    found = exchange.verify_export(integers, path, IMAGES)
+    assert found.difference <= 1.01 / 256
+    back = exchange.read(path, engine="numpy")
+    kinds = [type(node.layer).__name__ for node in back.network.nodes]
+    assert kinds.count("Quantized") == 9
+    assert np.abs(back.predict(IMAGES) - integers.predict(IMAGES)).max() <= 1.01 / 256
+    again = exchange.write(back, tmp_path / "b.onnx")
+    np.testing.assert_array_equal(
+        exchange.read(again, engine="numpy").predict(IMAGES), back.predict(IMAGES)
+    )
+    with pytest.raises(pl.ExchangeError, match="write it as ONNX"):
+        exchange.write(back, tmp_path / "c.tflite")
+    assert not (tmp_path / "c.tflite").exists()
+
+
+def test_integers_beside_floats_go_to_onnx_alone(tmp_path: Any) -> None:
+    step = pl.Quantization(0.1, 3, "uint8")
+    image = pl.Input(4)
+    x = pl.Quantize(step, rounding="even")(pl.Tanh()(image))
+    model = pl.Model(
+        pl.Network(inputs=image, outputs=pl.Softmax()(pl.Dequantize(step)(x))),
+        engine="numpy",
+    )
+    with pytest.raises(pl.ExchangeError, match="floats must be the inputs alone"):
+        exchange.write(model, tmp_path / "a.tflite")
+    pytest.importorskip("onnxruntime")
+    path = exchange.write(model, tmp_path / "a.onnx")
+    x = np.random.default_rng(1).normal(size=(16, 4)).astype(np.float32)
+    assert exchange.verify_export(model, path, x).difference < 1e-6
+
+
+def test_the_command_says_that_it_is_int8_already(
+    integers: pl.Model,
+    tmp_path: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    integers.save("a.pellucid")
+    assert main(["export", "a.pellucid", "--to", "tflite", "--int8"]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "Export it to tflite as it is, without int8." in said
