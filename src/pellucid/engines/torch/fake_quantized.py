@@ -14,7 +14,11 @@ class FakeQuantized(nn.Module):
     Its parameters are the module's own, unrounded.
     """
 
-    def __init__(self, module: nn.Module, most: int) -> None:
+    module: nn.Module
+    weight: Tensor
+    bias: Tensor | None
+
+    def __init__(self, module: Any, most: int) -> None:
         super().__init__()
         self.weight, self.bias = module.weight, module.bias
         self.most = most
@@ -37,11 +41,11 @@ class FakeQuantized(nn.Module):
         return y
 
     def _rounded(self, weight: Tensor) -> Tensor:
-        split, kept = weight, (0,)
+        split, kept = weight, {0}
         if isinstance(self.module, nn.ConvTranspose2d):  # (in, out / groups, kh, kw)
             groups = self.module.groups
             split = weight.reshape(groups, -1, *weight.shape[1:])
-            kept = (0, 2)
+            kept = {0, 2}
         axes = [axis for axis in range(split.ndim) if axis not in kept]
         step = split.abs().amax(axes, keepdim=True) * (1 / self.most)
         step = torch.where(step > 0, step, torch.ones_like(step))

@@ -24,7 +24,7 @@ Array = npt.NDArray[Any]
 #: layers into which a batch norm behind them goes
 TAKES_NORM = (pl.Conv2D, pl.ConvTranspose2D, pl.Dense)
 _TAKES_ACTIVATION = (pl.Add, pl.Conv2D, pl.Dense)
-_ACTIVATIONS = {pl.ReLU: "RELU", pl.ReLU6: "RELU6"}
+_ACTIVATIONS: dict[type[pl.Layer], str] = {pl.ReLU: "RELU", pl.ReLU6: "RELU6"}
 
 
 def build_graph(file: ModelFile) -> Graph:
