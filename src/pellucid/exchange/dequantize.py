@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pellucid.network import Network, Node
+from pellucid.network import Node
 from pellucid.network import layers as pl
 from pellucid.network.layers import Layer, Quantized
 from pellucid.network.node import place
@@ -70,13 +70,7 @@ def dequantize(file: ModelFile) -> ModelFile:
             _scale_weights(node, weights)
         else:
             nodes.append(replace(node, inputs=sources))
-    found = Network.from_nodes(
-        nodes,
-        name=network.name,
-        preprocessing=network.preprocessing,
-        outputs=[stands_for.get(name, name) for name in network.outputs],
-        inputs=network.inputs,
-    )
+    found = network.with_nodes(nodes, renamed=stands_for)
     kept = {weight.name: weights[weight.name] for weight in found.weights}
     return replace(file, network=found, weights=kept)
 

@@ -34,13 +34,7 @@ def plain_network(network: Network) -> Network:
         else node
         for node in network.nodes
     ]
-    return Network.from_nodes(
-        nodes,
-        name=network.name,
-        preprocessing=network.preprocessing,
-        outputs=network.outputs,
-        inputs=network.inputs,
-    )
+    return network.with_nodes(nodes)
 
 
 def round_weight(weight: Array, most: int) -> Array:

@@ -359,7 +359,7 @@ class Network:
                 changed[node.name] = changed[node.name].with_layer(
                     dataclasses.replace(made, name=node.name)
                 )
-        return self._rebuilt(changed.values(), self.name)
+        return self.with_nodes(changed.values())
 
     def frozen(self, *names: str) -> Network:
         """Return a network in which those nodes (or all, if none is named) are frozen.
@@ -394,14 +394,37 @@ class Network:
         Network
             A new one.
         """
-        return self._rebuilt(self.nodes, name)
-
-    def _rebuilt(self, nodes: Iterable[Node], name: str) -> Network:
         return Network.from_nodes(
-            nodes,
+            self.nodes,
             name=name,
             preprocessing=self.preprocessing,
             outputs=self.outputs,
+            inputs=self.inputs,
+        )
+
+    def with_nodes(
+        self, nodes: Iterable[Node], *, renamed: Mapping[str, str] | None = None
+    ) -> Network:
+        """Return a network of other nodes, with the same inputs and outputs.
+
+        Parameters
+        ----------
+        nodes : iterable of Node
+            In any order.
+        renamed : mapping of str to str, optional
+            Nodes that are outputs, and those that are in their place.
+
+        Returns
+        -------
+        Network
+            Of the same name, with the same preprocessing.
+        """
+        goes_by = renamed or {}
+        return Network.from_nodes(
+            nodes,
+            name=self.name,
+            preprocessing=self.preprocessing,
+            outputs=[goes_by.get(name, name) for name in self.outputs],
             inputs=self.inputs,
         )
 

@@ -112,24 +112,14 @@ def strip(
             output = node.layer.output
             low, high = (output.scale * q for q in output.limits)
             ranges.setdefault(source[node.name], (low, high))
-    kept = [node for node in plain_network(network).nodes if node.name not in source]
+    kept = [
+        replace(node, inputs=tuple(source.get(name, name) for name in node.inputs))
+        for node in plain_network(network).nodes
+        if node.name not in source
+    ]
     weights = round_weights(network, file.weights) if rounds else file.weights
-    made = _rebuild(network, kept, source)
+    made = network.with_nodes(kept, renamed=source)
     return replace(file, network=made, weights=weights), ranges
-
-
-def _rebuild(network: Network, nodes: list[Node], source: dict[str, str]) -> Network:
-    """Make a network of nodes that read others in the place of those that are gone."""
-    return Network.from_nodes(
-        [
-            replace(node, inputs=tuple(source.get(n, n) for n in node.inputs))
-            for node in nodes
-        ],
-        name=network.name,
-        preprocessing=network.preprocessing,
-        inputs=network.inputs,
-        outputs=[source.get(name, name) for name in network.outputs],
-    )
 
 
 def _with_rounding(
@@ -149,10 +139,4 @@ def _with_rounding(
             how = Quantization(scales.one, scales.zero_point)
             name = source[node.name] = f"{node.name}_fake_quantize"
             nodes.append(Node(name, pl.FakeQuantize(how, name=name), (node.name,)))
-    return Network.from_nodes(
-        nodes,
-        name=network.name,
-        preprocessing=network.preprocessing,
-        inputs=network.inputs,
-        outputs=[source.get(name, name) for name in network.outputs],
-    )
+    return network.with_nodes(nodes, renamed=source)

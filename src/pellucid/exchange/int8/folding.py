@@ -9,7 +9,7 @@ import numpy as np
 
 from pellucid.exchange.codegen.weight_packing import fold_batch_norm
 from pellucid.exchange.litert.lower import TAKES_NORM, find_only_reader, get_weights
-from pellucid.network import Network, Node
+from pellucid.network import Node
 from pellucid.network import layers as pl
 from pellucid.runs import ModelFile
 
@@ -45,11 +45,5 @@ def fold_batch_norms(file: ModelFile) -> ModelFile:
             layer, source[norm.name] = replace(layer, bias=True), node.name
         inputs = tuple(source.get(name, name) for name in node.inputs)
         nodes.append(replace(node, layer=layer, inputs=inputs))
-    folded = Network.from_nodes(
-        nodes,
-        name=network.name,
-        preprocessing=network.preprocessing,
-        inputs=network.inputs,
-        outputs=[source.get(name, name) for name in network.outputs],
-    )
+    folded = network.with_nodes(nodes, renamed=source)
     return replace(file, network=folded, weights=weights)

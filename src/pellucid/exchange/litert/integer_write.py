@@ -41,13 +41,7 @@ def build_integer_graph(file: ModelFile) -> Graph:
         If LiteRT would compute other integers.
     """
     found = _as_floats(file.network)
-    network = Network.from_nodes(
-        found.nodes,
-        name=file.network.name,
-        preprocessing=file.network.preprocessing,
-        inputs=file.network.inputs,
-        outputs=[found.stands_for[name] for name in file.network.outputs],
-    )
+    network = file.network.with_nodes(found.nodes, renamed=found.stands_for)
     weights = {
         weight.name: np.asarray(file.weights[weight.name], np.float32)
         for weight in network.weights

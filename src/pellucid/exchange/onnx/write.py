@@ -135,7 +135,7 @@ def _operations(network: Network) -> Network:
         else node
         for node in network.nodes
     ]
-    return Network.from_nodes(nodes, inputs=network.inputs, outputs=network.outputs)
+    return network.with_nodes(nodes)
 
 
 def _name_outputs(
