@@ -151,7 +151,7 @@ def test_import_keeps_integers_or_turns_them_into_floats(
     np.testing.assert_array_equal(later.predict(images), floats.predict(images))
     assert not any(weight.dtype for weight in floats.network.weights)
     assert floats.network.parameter_count > 0
-    assert called("export", "whole.pellucid", "--to", "onnx") == 2
+    assert called("export", "whole.pellucid", "--to", "javascript") == 2
     assert "dequantize=True" in capsys.readouterr().err
 
 

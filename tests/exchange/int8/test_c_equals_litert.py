@@ -21,8 +21,6 @@ NO_FORM = {
     "log_softmax",
     "elu",
     "hard_sigmoid",
-    "hard_swish",
-    "relu6",
     "resize",
     "resize_bicubic",
     "resize_exact",
@@ -130,7 +128,7 @@ def test_norms_over_channels_are_refused(name, kind, model_of, images_of):
         c_int8.contents(model, "model.c", images_of(model))
 
 
-@pytest.mark.parametrize("name", ["maximum", "relu6", "rescale", "resize"])
+@pytest.mark.parametrize("name", ["maximum", "prelu", "rescale", "resize"])
 def test_what_has_no_int8_form_is_refused_by_name(name, model_of, images_of):
     model = model_of(CASES[name]())
     with pytest.raises(pl.ExchangeError, match="has no int8 form"):

@@ -113,7 +113,7 @@ def test_others_refuse_an_integer_network_and_name_the_way_out(litert, tmp_path)
     with pytest.raises(pl.UnsupportedLayerError, match=f"float network; {match}"):
         pl.exchange.read(path, engine="numpy", optimizer="adam")
     for refused in (
-        lambda: pl.exchange.write(model, tmp_path / "one.onnx"),
+        lambda: pl.exchange.write(model, tmp_path / "one.mjs"),
         lambda: pl.exchange.write(model, tmp_path / "one.c"),
         lambda: explain.arithmetic(model, x, "y"),
         lambda: write_script(
