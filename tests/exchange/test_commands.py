@@ -178,7 +178,7 @@ def test_export_ignores_no_option(saved, options, rule, capsys):
     assert not Path("new").exists()
 
 
-@pytest.mark.parametrize("name", ["c", "native", "tflite", "wasm"])
+@pytest.mark.parametrize("name", ["c", "native", "wasm"])
 def test_int8_of_several_inputs_is_refused_in_one_sentence(name, tmp_path, capsys):
     left, right = pl.Input(3, name="left"), pl.Input(3, name="right")
     network = pl.Network(inputs=[left, right], outputs=pl.Add()(left, right))

@@ -29,6 +29,8 @@ NO_FORM = {
     "l2_normalize",
     "prelu",
     "prelu_shared",
+    "recurrent",
+    "recurrent_gru",
     "rescale",
     "rescale_channels",
     "avg_pool_uneven",
