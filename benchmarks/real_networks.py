@@ -1,4 +1,4 @@
-"""The zoo's real networks beside runtimes and PyTorch.
+"""The zoo's real networks beside runtimes, and in training beside frameworks.
 
 Run: ``python benchmarks/real_networks.py NETWORK [--size 224] [--batch 1]
 [--threads 2] [--cpu] [--train [--bfloat16]] [--rounds 30] [--peers NAME,…]
@@ -7,8 +7,11 @@ Every contender runs in this process on the same images, a few calls in turn per
 forth in one round and back in the next. Prints the least and the median of each, and
 the ratio of the best peer's to ours. For figures worth keeping nothing else may run;
 where something does, the least times are the ones to compare, or the processor's time
-of one thread (``--threads 1 --cpu``), which leaves out what others ran. With
-``--bfloat16`` training steps multiply in bfloat16, PyTorch's under its autocast.
+of one thread (``--threads 1 --cpu``), which leaves out what others ran. Frameworks
+train in each of their documented modes that may be the fastest: PyTorch with its fused
+optimizer, in either layout and compiled, TensorFlow as a graph and by XLA, JAX jitted.
+With ``--bfloat16`` training steps multiply in bfloat16, PyTorch's under its autocast.
+``--peers`` takes names as the rows show them.
 """
 
 from __future__ import annotations
@@ -38,22 +41,7 @@ def contenders(
 ) -> dict[str, Callable[[], Call]]:
     """Return what makes each contender, by name."""
     if train:
-        from pellucid.benchmark.contenders import torch
-
-        precision = "bfloat16" if bfloat16 else "float32"
-        return {
-            "pellucid": lambda: pellucid.trainer(
-                case, threads=threads, precision=precision
-            ),
-            "PyTorch": lambda: torch.trainer(case, threads=threads, autocast=bfloat16),
-            "PyTorch, channels last": lambda: torch.trainer(
-                case, threads=threads, channels_last=True, autocast=bfloat16
-            ),
-        } | (
-            {"pellucid, float32": lambda: pellucid.trainer(case, threads=threads)}
-            if bfloat16
-            else {}
-        )
+        return trainers(case, threads, bfloat16=bfloat16)
     made: dict[str, Callable[[], Call]] = {
         "pellucid": lambda: pellucid.predictor(case, threads=threads),
         "ONNX Runtime": lambda: onnxruntime.predictor(case, threads=threads),
@@ -66,6 +54,48 @@ def contenders(
     from pellucid.benchmark.contenders import openvino as contender
 
     return made | {"OpenVINO": lambda: contender.predictor(case, threads=threads)}
+
+
+def trainers(
+    case: Case, threads: int, *, bfloat16: bool = False
+) -> dict[str, Callable[[], Call]]:
+    """Return what makes each one's training step, by name."""
+    precision = "bfloat16" if bfloat16 else "float32"
+
+    def torch(**options: bool) -> Callable[[], Call]:
+        from pellucid.benchmark.contenders import torch
+
+        return lambda: torch.trainer(
+            case, threads=threads, autocast=bfloat16, **options
+        )
+
+    def tensorflow(**options: bool) -> Call:
+        from pellucid.benchmark.contenders import tensorflow
+
+        return tensorflow.trainer(case, threads=threads, **options)
+
+    def jax() -> Call:
+        os.environ["NPROC"] = str(threads)  # of its pool, read when it starts
+        from pellucid.benchmark.contenders import jax
+
+        return jax.trainer(case)
+
+    made: dict[str, Callable[[], Call]] = {
+        "pellucid": lambda: pellucid.trainer(
+            case, threads=threads, precision=precision
+        ),
+        "PyTorch": torch(fused=True),
+        "PyTorch channels last": torch(fused=True, channels_last=True),
+    }
+    if bfloat16:
+        float32 = {"pellucid, float32": lambda: pellucid.trainer(case, threads=threads)}
+        return made | float32
+    return made | {
+        "PyTorch compiled": torch(fused=True, compile=True),
+        "TensorFlow": tensorflow,
+        "TensorFlow XLA": lambda: tensorflow(xla=True),
+        "JAX": jax,
+    }
 
 
 def times(
