@@ -54,6 +54,27 @@ def test_it_agrees_with_numpy(twins, count, threads):
 
 
 @needs_amx
+def test_a_pooled_convolution_of_a_small_map_agrees_with_numpy(twins):
+    net = pl.Sequential(
+        [
+            layers.Input((6, 6, 128)),
+            layers.Conv2D(128, 3, padding=1),
+            layers.ReLU(),
+            layers.MaxPool2D(2),
+            layers.Flatten(),
+            layers.Dense(10),
+        ]
+    )
+    how = {"loss": pl.CrossEntropy(), "optimizer": pl.SGD(1e-3), "threads": 2}
+    pair = twins(net, **how)
+    plan = str(pair.fast.plan)
+    assert "images are rows, on AMX" in plan
+    assert "sparse_grad_weight" in plan
+    pair.check_vjp(21)
+    pair.check_learning(np.arange(21) % 10)
+
+
+@needs_amx
 def test_direct_convolutions_agree_with_numpy(twins):
     net = pl.Sequential(
         [

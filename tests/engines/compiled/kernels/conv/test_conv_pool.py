@@ -15,6 +15,7 @@ from pellucid.engines.compiled.kernels.conv.conv_pool import (
     ConvPool,
     conv_pool_fits,
     conv_pool_forward,
+    pool_with_codes,
 )
 from pellucid.engines.compiled.lowering.layers.activation import function_of
 from pellucid.network.layers import Tanh
@@ -63,6 +64,24 @@ def test_windows_hold_the_largest_and_say_which_it_was(sizes, has_relu):
     assert distance(y, value) < 2e-6
     assert np.array_equal(codes, code)
     assert not halo.any()
+
+
+@settings(max_examples=examples(10), deadline=None, derandomize=True)
+@given(SIZES)
+def test_an_image_that_is_there_is_pooled_alike(sizes):
+    lanes, conv = sizes
+    conv = replace(conv, function=RELU, has_bias=False)
+    made = np.round(4 * numbers((conv.y.height, conv.y.width, conv.y.channels)))
+    value, code = pooled(made)  # with ties
+    m = conv.y
+    y = laid(m.height // 2, m.width // 2, m.channels, lanes, ((1, 0), (2, 1)))
+    memory = aligned((y.size,))
+    codes = aligned((y.height, y.width, y.padded_channels), np.uint8)
+    call = compiled(pool_with_codes, ConvPool(conv, y), on=target(lanes))
+    call(put(m, made), memory, codes)
+    assert np.array_equal(get(y, memory), np.maximum(value, 0))
+    assert np.array_equal(codes[..., : m.channels], np.where(value > 0, code, 4))
+    assert not around(y, memory).any()
 
 
 def plain(lanes, *, channels=2, outputs=8):

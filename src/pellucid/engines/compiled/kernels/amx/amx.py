@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from llvmlite import ir
 
@@ -226,11 +226,15 @@ class Ahead:
         Cache lines of each for every step of a block of sums.
     to_write : bool
         Whether what comes after changes it.
+    row_lines, row : int
+        Cache lines of a row, and numbers from row to row, where it is not in one piece.
     """
 
     places: tuple[Pointer, ...]
     lines: int
     to_write: bool = False
+    row_lines: int = 0
+    row: int = 0
 
 
 def multiply(
@@ -259,11 +263,7 @@ def multiply(
     for first_row, rows, many_rows in runs(split(spec.rows, height)):
         for first, columns, many in runs(split(spec.columns, width)):
             with b.loop(many_rows) as i, b.loop(many) as j:
-                asked = None
-                if ahead is not None:
-                    number = (i * many + j + done) * steps
-                    moved = [p + number * (ahead.lines * _LINE) for p in ahead.places]
-                    asked = replace(ahead, places=tuple(moved))
+                asked = (i * many + j + done) * steps
                 row, column = i * rows + first_row, j * columns + first
                 _multiply_block(
                     b,
@@ -271,7 +271,7 @@ def multiply(
                     right + column * spec.right_column,
                     sums + (row * (EDGE * spec.sums_row) + column * EDGE),
                     (spec, steps, rows, columns),
-                    asked,
+                    (ahead, asked),
                     at,
                 )
             done += many_rows * many
@@ -283,11 +283,11 @@ def _multiply_block(
     right: Pointer,
     sums: Pointer,
     how: tuple[Product, Number, int, int],
-    ahead: Ahead | None,
+    asking: tuple[Ahead | None, Value],
     places: tuple[Callable[[Value], Value], Callable[[Value], Value]],
 ) -> None:
     """Make some tiles of sums, which stay in the processor."""
-    spec, steps, rows, columns = how
+    (spec, steps, rows, columns), (ahead, asked) = how, asking
     cells = [(r, c) for r in range(rows) for c in range(columns)]
     at = {(r, c): sums + (r * EDGE * spec.sums_row + c * EDGE) for r, c in cells}
     tile = {cell: n for n, cell in enumerate(cells)}
@@ -322,7 +322,7 @@ def _multiply_block(
                 for r in range(rows):
                     _do(b, "tdpbf16ps", tile[r, c], _SUMS + r, number)
                     if ahead is not None:
-                        _ask(b, ahead, step, (made, products))
+                        _ask(b, ahead, asked + step, (made, products))
                     made += 1
     for cell in cells:
         _do(b, "tilestored64", tile[cell], at[cell], 4 * spec.sums_row)
@@ -332,6 +332,11 @@ def _ask(b: Builder, ahead: Ahead, step: Value, share: tuple[int, int]) -> None:
     """Ask for the lines that fall to one product of the step's."""
     number, of = share
     for line in range(number * ahead.lines // of, (number + 1) * ahead.lines // of):
+        at = step * ahead.lines + line
+        if ahead.row_lines:
+            row, here = at // ahead.row_lines, at % ahead.row_lines
+            at = row * ahead.row + here * _LINE
+        else:
+            at = at * _LINE
         for place in ahead.places:
-            at = place + (step * ahead.lines + line) * _LINE
-            b.prefetch(at, to_write=ahead.to_write)
+            b.prefetch(place + at, to_write=ahead.to_write)

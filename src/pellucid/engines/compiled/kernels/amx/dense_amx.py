@@ -4,7 +4,7 @@ The kernels do what their namesakes in `dense` do, and leave two things to them:
 images, as the tiles are 16 and 32 images wide whether they are full or not, and what
 is not finite, as an infinite number has no parts. Numbers are cut into their parts
 where they are used, in blocks that stay in the first cache unless there are very many
-outputs: a block of weights serves 32 images, one of images all outputs.
+outputs: a block of weights serves 64 images, one of images all outputs.
 """
 
 from __future__ import annotations
@@ -20,15 +20,21 @@ from pellucid.engines.compiled.kernels.elementwise.elementwise_loops import clea
 from pellucid.engines.compiled.kernels.tile import runs, split
 from pellucid.engines.compiled.kernels.transpose import square
 
-#: images that go together, and how few of them are better off without AMX
-IMAGES, FEW = 32, 20
+#: images whose parts fill tiles, how many go together, and how few are better off
+#: without AMX
+IMAGES, TOGETHER, FEW = 32, 64, 20
 #: weights from which it pays to cut numbers into parts
 LEAST = 32 * 1024
 #: tiles of inputs, and of images, whose parts lie in the first cache together
 STEPS = 2
 #: tiles of outputs that are summed together where there are more, and tiles of inputs
 PANEL, DEPTHS = 64, 4
+#: tiles of outputs over which the input's gradient is summed at once: their parts stay
+#: in the second cache
+BACK = 64
 
+#: inputs whose gradients are made together: two tiles of rows
+_ROWS = 2 * amx.EDGE
 #: 16-bit numbers of a part of a left tile
 _PART = amx.EDGE * amx.DEPTH
 
@@ -72,7 +78,8 @@ def dense_amx_fits(spec: Dense) -> bool:
 def forward_scratch_size(spec: DenseAmx) -> int:
     """Return how many numbers of scratch `dense_amx_forward` needs."""
     columns, deep = _panel(spec.dense)
-    return (2 + columns) * deep * _tile(spec) + IMAGES * columns * amx.EDGE
+    rows = TOGETHER // amx.EDGE
+    return (rows + columns) * deep * _tile(spec) + TOGETHER * columns * amx.EDGE
 
 
 def _panel(layer: Dense) -> tuple[int, int]:
@@ -81,9 +88,11 @@ def _panel(layer: Dense) -> tuple[int, int]:
     The sums of few outputs stay near while all weights pass. Those of many would be
     read and written again for every tile of inputs.
     """
-    columns = layer.outputs // amx.EDGE
-    is_large = columns > PANEL and layer.inputs % (DEPTHS * amx.DEPTH) == 0
-    return (PANEL, DEPTHS) if is_large else (columns, 1)
+    columns = layer.made // amx.EDGE
+    is_large = columns > PANEL or layer.part
+    if is_large and layer.inputs % (DEPTHS * amx.DEPTH) == 0:
+        return min(columns, PANEL), DEPTHS
+    return columns, 1
 
 
 @kernel(x="f32*", w="f32*", bias="f32*", y="f32*", scratch="f32*", images="n")
@@ -100,11 +109,11 @@ def dense_amx_forward(
 ) -> None:
     """y[m] = f(bias + Σ x[m, k] · w[k]) for each of the images."""
     layer = spec.dense
-    panels = split(layer.outputs // amx.EDGE, _panel(layer)[0])
+    panels = split(layer.made // amx.EDGE, _panel(layer)[0])
     with b.when(images < FEW):
         b.call(dense.dense_forward, x, w, bias, y, images, spec=layer)
-    with b.when(images >= FEW), amx.tiles(b), b.loop(images, step=IMAGES) as m:
-        count = b.smaller(images - m, IMAGES)
+    with b.when(images >= FEW), amx.tiles(b), b.loop(images, step=TOGETHER) as m:
+        count = b.smaller(images - m, TOGETHER)
         rows = (x + m * layer.x_stride, w, bias, y + m * layer.y_stride, scratch)
         seen = b.var(b.zeros())
         for first, columns, many in runs(panels):
@@ -123,37 +132,47 @@ def _forward_panel(
     seen: Var,
     spec: DenseAmx,
 ) -> None:
-    """Make some tiles of outputs, from number ``panel`` on, of up to 32 images."""
+    """Make some tiles of outputs, from number ``panel`` on, of up to 64 images."""
     x, w, bias, y, scratch = places
     layer, tile, (o, columns) = spec.dense, _tile(spec), panel
     (most, deep), n, width = _panel(layer), layer.outputs, columns * amx.EDGE
-    left, right = scratch.cast("i16"), (scratch + 2 * deep * tile).cast("i32")
-    sums = scratch + (2 + most) * deep * tile
-    clear(b, sums, IMAGES * width)
-    how = replace(
-        _product(spec),
-        columns=columns,
-        left_block=2 * deep * tile,
-        right_column=deep * tile,
-        sums_row=width,
-        accumulate=True,
-    )
+    rows = TOGETHER // amx.EDGE
+    left, right = scratch.cast("i16"), (scratch + rows * deep * tile).cast("i32")
+    sums = scratch + (rows + most) * deep * tile
+    clear(b, sums, TOGETHER * width)
     with b.loop(layer.inputs, step=deep * amx.DEPTH) as k:
-        _cut_images(b, x + k, left, (layer.x_stride, deep, spec.cuts), count)
         for step in range(deep):
             at = w + ((k + step * amx.DEPTH) * n + o)
             _cut_weights(b, at, right + step * tile, (columns, deep * tile), spec)
-        ahead = None
-        if width == n:  # the weights of the next inputs follow these
-            lines = amx.DEPTH * n // (16 * (columns // 2))
-            ahead = amx.Ahead((w + (k + amx.DEPTH) * n,), lines)
-        amx.multiply(b, left, right, sums, deep, how, ahead)
+        following = w + ((k + deep * amx.DEPTH) * n + o)
+        for rows, is_it in _heights(count):
+            lines = amx.DEPTH * width // (amx.EDGE * (rows // 2 * (columns // 2)))
+            how = replace(
+                _product(spec),
+                rows=rows,
+                columns=columns,
+                left_block=2 * deep * tile,
+                right_column=deep * tile,
+                sums_row=width,
+                accumulate=True,
+            )
+            ahead = amx.Ahead((following,), lines, row_lines=columns, row=n)
+            with b.when(is_it):
+                cut = layer.x_stride, deep, spec.cuts
+                _cut_images(b, x + k, left, cut, count, rows)
+                amx.multiply(b, left, right, sums, deep, how, ahead)
     with b.loop(count) as r, b.loop(width, step=amx.EDGE) as i:
         value = (sums + (r * width + i)).vector()
         seen.add(value * 0.0)
         if layer.has_bias:
             value = value + bias.vector(o + i)
         (y + r * layer.y_stride).store(apply(b, layer.function, value), o + i)
+
+
+def _heights(count: Value) -> tuple[tuple[int, Value], tuple[int, Value]]:
+    """Return the tiles that some images take, and whether it is so many."""
+    few, many = IMAGES // amx.EDGE, TOGETHER // amx.EDGE
+    return (few, count <= IMAGES), (many, count > IMAGES)
 
 
 def _is_spoilt(b: Builder, seen: Value, spec: DenseAmx | AmxRows) -> Value:
@@ -165,12 +184,17 @@ def _is_spoilt(b: Builder, seen: Value, spec: DenseAmx | AmxRows) -> Value:
 
 
 def _cut_images(
-    b: Builder, x: Pointer, left: Pointer, how: tuple[int, int, int], count: Value
+    b: Builder,
+    x: Pointer,
+    left: Pointer,
+    how: tuple[int, int, int],
+    count: Value,
+    tiles: int,
 ) -> None:
-    """left[16 images][step][part] = the numbers of up to 32 images, else zeros."""
+    """left[16 images][step][part] = the numbers of images, zeros behind them."""
     _, steps, cuts = how
-    with b.when(count < IMAGES):
-        clear(b, left.cast("f32"), 2 * steps * cuts * amx.WORDS)
+    with b.when(count < tiles * amx.EDGE):
+        clear(b, left.cast("f32"), tiles * steps * cuts * amx.WORDS)
     _cut_rows(b, x, left, how, count)
 
 
@@ -204,9 +228,6 @@ def _cut_weights(
     n, (columns, apart) = spec.dense.outputs, how
     with b.loop(amx.EDGE) as pair, b.loop(columns) as column:
         at = w + (pair * (2 * n) + column * amx.EDGE)
-        if columns * amx.EDGE < n:
-            for row in (0, n):  # of the next inputs
-                b.prefetch(at + (amx.DEPTH * n + row))
         to = right + (column * apart + pair * amx.EDGE)
         both = at.vector(0), at.vector(n)
         for part, words in enumerate(amx.paired(b, *both, count=spec.cuts)):
@@ -218,9 +239,17 @@ def input_scratch_size(spec: DenseAmx) -> int:
     return _tiles_size(spec) + dense.grad_input_scratch_size(spec.dense, amx.EDGE)
 
 
+def _back_panels(layer: Dense) -> list[tuple[int, int]]:
+    """Return the tiles of outputs that are summed over at once: (first, how many)."""
+    return split(layer.outputs // amx.DEPTH, BACK)
+
+
 def _tiles_size(spec: DenseAmx) -> int:
     """Return how many of them are tiles; what the other way needs lies behind."""
-    return 4 * (spec.dense.outputs // amx.DEPTH) * _tile(spec) + IMAGES * amx.EDGE
+    panels = _back_panels(spec.dense)
+    blocks = spec.dense.inputs // _ROWS if len(panels) > 1 else 1
+    columns = TOGETHER // amx.EDGE
+    return (2 + columns) * panels[0][1] * _tile(spec) + blocks * _ROWS * TOGETHER
 
 
 @kernel(grad_y="f32*", w="f32*", grad_x="f32*", scratch="f32*", images="n")
@@ -238,8 +267,8 @@ def dense_amx_grad_input(
     behind, layer = scratch + _tiles_size(spec), spec.dense
     with b.when(images < FEW):
         b.call(dense.dense_grad_input, grad_y, w, grad_x, behind, images, spec=layer)
-    with b.when(images >= FEW), amx.tiles(b), b.loop(images, step=IMAGES) as m:
-        count = b.smaller(images - m, IMAGES)
+    with b.when(images >= FEW), amx.tiles(b), b.loop(images, step=TOGETHER) as m:
+        count = b.smaller(images - m, TOGETHER)
         rows = (grad_y + m * layer.y_stride, w, grad_x + m * layer.x_stride, scratch)
         _grad_input_block(b, rows, count, spec)
 
@@ -250,46 +279,81 @@ def _grad_input_block(
     count: Value,
     spec: DenseAmx,
 ) -> None:
+    """Make the gradient of up to 64 images, 32 inputs at a time.
+
+    They go backwards: the last weights of the forward pass are still at hand.
+    """
     grad_y, w, grad_x, scratch = places
     layer, tile, cuts = spec.dense, _tile(spec), spec.cuts
-    n, steps = layer.outputs, layer.outputs // amx.DEPTH
-    left, right = scratch.cast("i16"), (scratch + 2 * steps * tile).cast("i32")
-    sums = scratch + 4 * steps * tile
-    _cut_images(b, grad_y, left, (layer.y_stride, steps, cuts), count)
-    with b.loop(2 * steps * cuts) as t:
-        _turn(b, left.cast("i32") + t * amx.WORDS, right + t * amx.WORDS)
-    product = _product(spec)
-    how = replace(product, rows=1, sums_row=IMAGES, right_column=steps * tile)
-    # backwards: the last weights that the forward pass used are still at hand
-    with b.loop(layer.inputs // amx.EDGE) as block:
-        k = b.i64(layer.inputs - amx.EDGE) - block * amx.EDGE
-        _cut_rows(b, w + k * n, left, (n, steps, cuts), amx.EDGE)
-        ahead = amx.Ahead((w + (k - amx.EDGE) * n,), amx.EDGE * n // (16 * steps))
-        amx.multiply(b, left, right, sums, steps, how, ahead)
+    n, panels = layer.outputs, _back_panels(layer)
+    most, blocks = panels[0][1], layer.inputs // _ROWS
+    left, right = scratch.cast("i16"), (scratch + 2 * most * tile).cast("i32")
+    sums = scratch + (2 + TOGETHER // amx.EDGE) * most * tile
+    is_one = len(panels) == 1
+    clear(b, sums, (1 if is_one else blocks) * _ROWS * TOGETHER)
+
+    def put(block: Value, sums: Pointer) -> None:
+        k = (b.i64(blocks - 1) - block) * _ROWS
         is_spoilt = _put_turned(b, sums, grad_x + k, count, spec)
         with b.when(is_spoilt):
-            part = replace(layer, inputs=amx.EDGE)
+            part = replace(layer, inputs=_ROWS)
             rows = grad_y, w + k * n, grad_x + k, scratch + _tiles_size(spec)
             b.call(dense.dense_grad_input, *rows, count, spec=part)
+
+    for first, steps, many in runs(panels):
+        with b.loop(many) as panel:
+            o = (panel * steps + first) * amx.DEPTH
+            with b.loop(count, step=IMAGES) as m:
+                here = b.smaller(count - m, IMAGES)
+                at, to = grad_y + (m * layer.y_stride + o), m // amx.EDGE * steps
+                _cut_images(b, at, left, (layer.y_stride, steps, cuts), here, 2)
+                with b.loop(2 * steps * cuts) as t:
+                    there = right + (to * tile + t * amx.WORDS)
+                    _turn(b, left.cast("i32") + t * amx.WORDS, there)
+            with b.loop(blocks) as block:
+                k = (b.i64(blocks - 1) - block) * _ROWS
+                held = sums if is_one else sums + block * (_ROWS * TOGETHER)
+                at = w + (k * n + o)
+                _cut_rows(b, at, left, (n, steps, cuts), _ROWS)
+                following = at + (-_ROWS * n)
+                for columns, is_it in _heights(count):
+                    how = replace(
+                        _product(spec),
+                        columns=columns,
+                        left_block=2 * steps * tile,
+                        right_column=steps * tile,
+                        sums_row=TOGETHER,
+                        accumulate=not is_one,
+                    )
+                    lines = _ROWS * amx.DEPTH // (amx.EDGE * (columns // 2))
+                    ahead = amx.Ahead((following,), lines, row_lines=2 * steps, row=n)
+                    with b.when(is_it):
+                        amx.multiply(b, left, right, held, steps, how, ahead)
+                if is_one:
+                    put(block, held)
+    if not is_one:
+        with b.loop(blocks) as block:
+            put(block, sums + block * (_ROWS * TOGETHER))
 
 
 def _put_turned(
     b: Builder, sums: Pointer, grad_x: Pointer, count: Value, spec: DenseAmx
 ) -> Value:
-    """Write 16 inputs' derivatives of some images, unless one is not finite.
+    """Write 32 inputs' gradients of some images, unless one is not finite.
 
     Returns whether one is.
     """
-    seen, lines = b.zeros(), range(2 * amx.EDGE)
-    for line in lines:
-        seen = seen + sums.vector(line * amx.EDGE) * 0.0
-    is_spoilt = _is_spoilt(b, seen, spec)
+    seen = b.var(b.zeros())
+    with b.loop(_ROWS * TOGETHER, step=amx.EDGE) as i:
+        seen.add(sums.vector(i) * 0.0)
+    is_spoilt = _is_spoilt(b, seen.get(), spec)
     count = b.select(is_spoilt, b.i64(0), count)
-    for column in range(0, IMAGES, amx.EDGE):
-        held = [sums.vector(r * IMAGES + column) for r in range(amx.EDGE)]
-        for image, value in enumerate(square(b, held), column):
-            with b.when(count > image):
-                to = grad_x + image * spec.dense.x_stride
+    with b.loop(count, step=amx.EDGE) as m, b.loop(_ROWS, step=amx.EDGE) as k:
+        at = sums + (k * TOGETHER + m)
+        held = [at.vector(r * TOGETHER) for r in range(amx.EDGE)]
+        for image, value in enumerate(square(b, held)):
+            with b.when(count - m > image):
+                to = grad_x + ((m + image) * spec.dense.x_stride + k)
                 to.store(value + to.vector() if spec.dense.accumulate else value)
     return is_spoilt
 

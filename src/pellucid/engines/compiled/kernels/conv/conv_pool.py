@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from pellucid.engines.compiled.codegen import Builder, Number, Pointer, Value, kernel
 from pellucid.engines.compiled.kernels.conv.conv import Conv
+from pellucid.engines.compiled.kernels.elementwise.elementwise_loops import spans
 from pellucid.engines.compiled.kernels.layout import ImageLayout
 from pellucid.engines.compiled.kernels.pool.pool_epilogue import pool_window
 from pellucid.engines.compiled.kernels.tile import Axis, lanes_for, runs, split, tile
@@ -69,6 +70,24 @@ def conv_pool_forward(
         _with_held_weights(b, (x, w, bias, y, codes), spec, vectors)
     else:
         _with_tiles(b, (x, w, bias, y, codes), spec)
+
+
+@kernel(x="f32*", y="f32*", codes="i8*")
+def pool_with_codes(
+    b: Builder, x: Pointer, y: Pointer, codes: Pointer, *, spec: ConvPool
+) -> None:
+    """y[i, j, o] = f(the largest of x in window i, j), where x is a convolution's y."""
+    m, y = spec.conv.y, y + spec.y.at(0, 0)
+    with b.loop(spec.y.height) as i, b.loop(spec.y.width) as j:
+        at = x + (i * (2 * m.row) + j * (2 * m.padded_channels) + m.at(0, 0))
+        for start, lanes, many in spans(m.padded_channels, b.lanes):
+            with b.loop(many) as k:
+                o = k * lanes + start
+                cells = [
+                    (at + (r * m.row + s * m.padded_channels)).vector(o, lanes=lanes)
+                    for r, s in CELLS
+                ]
+                _store(b, cells, (y, y, codes), (i, j, o), spec)
 
 
 Places = tuple[Pointer, Pointer, Pointer, Pointer, Pointer]

@@ -29,7 +29,11 @@ PAIRED_OUTPUTS = 2048
 
 @dataclass(frozen=True, slots=True)
 class Dense:
-    """y = f(x · w + bias): numbers per row (as they lie) and strides."""
+    """y = f(x · w + bias): numbers per row (as they lie) and strides.
+
+    ``part`` is how many outputs a call of the forward pass makes, if not all: those
+    that weights, bias and y point at.
+    """
 
     inputs: int
     outputs: int
@@ -38,6 +42,12 @@ class Dense:
     has_bias: bool = True
     function: Function | None = None
     accumulate: bool = False
+    part: int = 0
+
+    @property
+    def made(self) -> int:
+        """Outputs that a call of the forward pass makes."""
+        return self.part or self.outputs
 
 
 @kernel(x="f32*", w="f32*", bias="f32*", y="f32*", images="n")
@@ -52,7 +62,7 @@ def dense_forward(
     spec: Dense,
 ) -> None:
     """y[m] = f(bias + Σ x[m, k] · w[k]) for each of the images."""
-    n, lanes = spec.outputs, lanes_for(b, spec.outputs)
+    n, lanes = spec.made, lanes_for(b, spec.made)
     with b.loop(images) as m, b.loop(n // lanes) as v:
         start = bias.vector(v * lanes, lanes=lanes) if spec.has_bias else b.zeros(lanes)
         (y + m * spec.y_stride).store(start, v * lanes)
@@ -60,7 +70,7 @@ def dense_forward(
     for k, depth, many in runs(split(spec.inputs, most)):
         with b.loop(many) as block:
             at = block * depth + k
-            _forward_block(b, (x + at, w + at * n, y), images, depth, spec)
+            _forward_block(b, (x + at, w + at * spec.outputs, y), images, depth, spec)
     if spec.function is not None:
         with b.loop(images) as m, b.loop(n // lanes) as v:
             place = y + (m * spec.y_stride + v * lanes)
@@ -75,7 +85,7 @@ def _forward_block(
     spec: Dense,
 ) -> None:
     x, w, y = places
-    n, lanes = spec.outputs, lanes_for(b, spec.outputs)
+    n, lanes = spec.made, lanes_for(b, spec.made)
     most, width = tile_shape(b, n // lanes, 8)
     for v, vectors, many in runs(split(n // lanes, width)):
         with b.loop(many) as block:
@@ -98,7 +108,7 @@ def _forward_block(
                         w + column,
                         rows=[r * spec.x_stride for r in range(rows)],
                         vectors=vectors,
-                        axes=[Axis(depth, 1, n)],
+                        axes=[Axis(depth, 1, spec.outputs)],
                         lanes=lanes,
                         start=start,
                     )

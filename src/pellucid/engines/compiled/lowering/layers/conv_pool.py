@@ -30,7 +30,7 @@ from pellucid.engines.compiled.kernels.winograd.winograd_transforms import (
     winograd_fits,
 )
 from pellucid.engines.compiled.lowering.context import LoweringContext, Options
-from pellucid.engines.compiled.lowering.layers import conv, lower_amx
+from pellucid.engines.compiled.lowering.layers import conv, lower_amx, lower_images
 from pellucid.engines.compiled.lowering.layers.activation import RELU
 from pellucid.engines.compiled.lowering.parameters import Layout
 from pellucid.engines.compiled.program.program_ir import Buffer, BufferRef, Value
@@ -140,6 +140,14 @@ def _forward(
     weight = low.weight(node, "weight")
     bias = low.weight(node, "bias") if spec.has_bias else weight
     places = BufferRef(x.buffer), bias, BufferRef(y.buffer)
+    if lower_images.pays(low, spec):
+        made = low.scratch(f"{node.name} made", low.plain_map(node.name))
+        where = (x, conv.hwio(low, node, spec), bias, made)
+        lower_images.forward(low, node, replace(spec, function=None), where, "")
+        pooled = ConvPool(replace(spec, has_bias=False), y.map, keeps_codes)
+        at = made, y, BufferRef(codes)
+        low.step(kernels.pool_with_codes, pooled, *at, node=node.name)
+        return
     if low.options.winograd and winograd_fits(spec):
         fast = Winograd(spec, pooled=True, y=y.map, keeps_codes=keeps_codes)
         what = ", with relu and max-pool"

@@ -9,10 +9,11 @@ from pellucid.engines.compiled.kernels.amx.amx import EDGE
 from pellucid.engines.compiled.kernels.dense import dense as kernels
 from pellucid.engines.compiled.kernels.dense import gemv
 from pellucid.engines.compiled.kernels.dense.dense import Rows
+from pellucid.engines.compiled.kernels.elementwise.activation import Function
 from pellucid.engines.compiled.kernels.elementwise.optimizer import join_chunks
 from pellucid.engines.compiled.kernels.layout import ImageLayout
 from pellucid.engines.compiled.lowering.context import LoweringContext
-from pellucid.engines.compiled.lowering.layers import conv
+from pellucid.engines.compiled.lowering.layers import conv, lower_large_dense
 from pellucid.engines.compiled.lowering.layers.activation import (
     function_of,
     lower_activation_grad,
@@ -72,6 +73,10 @@ def lower(low: LoweringContext, node: Node) -> None:
     bias = low.weight(node, "bias") if spec.has_bias else w
     grain: Grain | None = "coarse" if spec.inputs * spec.outputs >= LARGE else None
     on_amx = low.purpose.goes_back and low.has_amx and amx.dense_amx_fits(spec)
+    if lower_large_dense.pays(low, spec):
+        lower_large_dense.forward(low, node, spec, (x, w, bias, y))
+        _on_back(low, node, spec, (x, y), (after, function, grain))
+        return
     has_own_way = low.purpose.kind == "predict" and grain == "coarse"
     if has_own_way:
         _add_one_image(
@@ -95,6 +100,19 @@ def lower(low: LoweringContext, node: Node) -> None:
         when="is_many" if has_own_way else "",
         multiply_adds=x.map.channels * y.map.channels,
     )
+
+    _on_back(low, node, spec, (x, y), (after, function, grain))
+
+
+def _on_back(
+    low: LoweringContext,
+    node: Node,
+    spec: kernels.Dense,
+    pair: tuple[Value, Value],
+    how: tuple[Node | None, Function | None, Grain | None],
+) -> None:
+    """Leave the backward pass; ``how``: what is fused, its function, the grain."""
+    (x, y), (after, function, grain), name = pair, how, low.end_of(node)
 
     def back() -> None:
         grad = low.grads[name]
@@ -151,6 +169,10 @@ def _pull(
     if node.inputs[0] in low.learners:
         to, accumulate = low.grad_target(node.inputs[0])
         spec = replace(spec, x_stride=to.buffer.stride, accumulate=accumulate)
+        if lower_large_dense.pays(low, spec):
+            w = low.weight(node, "weight")
+            lower_large_dense.input_grad(low, node, spec, (grad, w, to))
+            return
         on_amx = low.has_amx and amx.dense_amx_fits(spec)
         tiled = amx.DenseAmx(spec, low.amx_parts)
         size = kernels.grad_input_scratch_size(spec, low.target.lanes)
