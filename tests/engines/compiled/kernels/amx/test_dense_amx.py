@@ -83,6 +83,7 @@ class Case:
 @settings(max_examples=examples(12), deadline=None, derandomize=True)
 @given(SIZES, st.booleans(), st.booleans(), CUTS)
 @example((128, 1056, 33), True, True, 3)  # outputs in two panels
+@example((64, 144, 70), True, True, 3)  # an odd tile of outputs
 def test_outputs_are_the_product(sizes, has_bias, has_relu, cuts):
     function = RELU if has_relu else None
     case = Case(*sizes, cuts=cuts, has_bias=has_bias, function=function)
@@ -94,6 +95,7 @@ def test_outputs_are_the_product(sizes, has_bias, has_relu, cuts):
 
 @settings(max_examples=examples(12), deadline=None, derandomize=True)
 @given(SIZES, st.booleans(), CUTS)
+@example((64, 2080, 70), True, 3)  # outputs in two panels
 def test_the_inputs_derivative_is_the_product(sizes, accumulate, cuts):
     case = Case(*sizes, cuts=cuts, accumulate=accumulate)
     expected = case.operand("y") @ case.operand("w").T
@@ -103,6 +105,7 @@ def test_the_inputs_derivative_is_the_product(sizes, accumulate, cuts):
 
 @settings(max_examples=examples(12), deadline=None, derandomize=True)
 @given(SIZES, st.sampled_from([16, 32, 48]), st.sampled_from([16, 32]), CUTS)
+@example((64, 144, 70), 32, 32, 3)  # an odd tile of outputs
 def test_the_weights_derivative_is_the_product(sizes, rows, chunk, cuts):
     case = Case(*sizes, cuts=cuts)
     rows = min(rows, case.spec.inputs)
@@ -142,5 +145,8 @@ def test_what_is_not_finite_stays_as_it_is_on_vectors(bad, cuts):
 def test_only_what_fills_tiles_and_is_large_goes_there():
     large = Dense(3136, 128, 3136, 128)
     assert kernels.dense_amx_fits(large)
-    for other in ({"inputs": 3120}, {"outputs": 144}, {"inputs": 32, "outputs": 32}):
+    for other in ({"inputs": 3120}, {"outputs": 16}, {"inputs": 32, "outputs": 32}):
         assert not kernels.dense_amx_fits(replace(large, **other))
+    odd = replace(large, outputs=144)
+    assert kernels.dense_amx_fits(odd)
+    assert not kernels.input_grad_fits(odd)

@@ -23,8 +23,9 @@ from pellucid.engines.compiled.kernels.transpose import square
 #: images whose parts fill tiles, how many go together, and how few are better off
 #: without AMX
 IMAGES, TOGETHER, FEW = 32, 64, 20
-#: weights from which it pays to cut numbers into parts
-LEAST = 32 * 1024
+#: weights from which it pays to cut numbers into parts, and outputs from which an odd
+#: tile of them is little
+LEAST, WIDE = 32 * 1024, 128
 #: tiles of inputs, and of images, whose parts lie in the first cache together
 STEPS = 2
 #: tiles of outputs that are summed together where there are more, and tiles of inputs
@@ -70,9 +71,18 @@ def _product(spec: DenseAmx | AmxRows) -> amx.Product:
 
 
 def dense_amx_fits(spec: Dense) -> bool:
-    """Return whether the layer fills tiles, and is large enough to gain."""
-    is_whole = spec.inputs % amx.DEPTH == 0 == spec.outputs % amx.DEPTH
-    return is_whole and spec.inputs * spec.outputs >= LEAST
+    """Return whether the layer fills tiles, and is large enough to gain.
+
+    That is, forward and for the weights' gradient, whose tiles have 16 outputs.
+    """
+    is_whole = spec.inputs % amx.DEPTH == 0 == spec.outputs % amx.EDGE
+    is_wide = spec.outputs >= WIDE or spec.outputs % amx.DEPTH == 0
+    return is_whole and is_wide and spec.inputs * spec.outputs >= LEAST
+
+
+def input_grad_fits(spec: Dense) -> bool:
+    """Return whether the input's gradient is made too: its tiles take 32 outputs."""
+    return dense_amx_fits(spec) and spec.outputs % amx.DEPTH == 0
 
 
 def forward_scratch_size(spec: DenseAmx) -> int:

@@ -198,6 +198,11 @@ def _make_block(
 
     with b.loop(BLOCK * BLOCK, step=b.lanes) as n:
         sums.store(b.zeros(), n)
+    out = g.padded_channels
+    to = (u * conv.kernel[1] + v) * (conv.rows * out) + c * (BLOCK * out) + o * BLOCK
+    with b.loop(BLOCK) as r:  # what is written comes while tiles are multiplied
+        for k in range(0, BLOCK, amx.EDGE):
+            b.prefetch(grad_weight + (to + r * out + k), to_write=True)
     first, last = inside(b, u, (conv.top_left[0], m.height), g.height)
     with b.loop(groups) as n:
         row = first + u - conv.top_left[0]
@@ -207,8 +212,6 @@ def _make_block(
         steps = (last - first) * pairs
         from_ = at.cast("i16") + v * GROUP
         amx.multiply(b, from_, tile, sums, steps, product, left_at=left_at)
-    out = g.padded_channels
-    to = (u * conv.kernel[1] + v) * (conv.rows * out) + c * (BLOCK * out) + o * BLOCK
     _, is_bad = are_finite(b, sums, BLOCK, BLOCK)
     with b.when(is_bad):
         x, grad_y = inputs[0] + c * BLOCK, inputs[1] + o * BLOCK

@@ -173,7 +173,7 @@ def _pull(
             w = low.weight(node, "weight")
             lower_large_dense.input_grad(low, node, spec, (grad, w, to))
             return
-        on_amx = low.has_amx and amx.dense_amx_fits(spec)
+        on_amx = low.has_amx and amx.input_grad_fits(spec)
         tiled = amx.DenseAmx(spec, low.amx_parts)
         size = kernels.grad_input_scratch_size(spec, low.target.lanes)
         if on_amx:
