@@ -8,6 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles.examples import examples
 
+import pellucid as pl
+from pellucid.engines.compiled.codegen.cpu import target
+from pellucid.engines.compiled.lowering.context import Options, Purpose
+from pellucid.engines.compiled.lowering.network import lower_network, parameters_of
 from pellucid.network import Network, layers
 
 
@@ -49,6 +53,31 @@ def sums(pair):
     low = pair.fast._predictor.low
     names = [s.kernel.name for phase in low.phases for s in phase.steps()]
     return len(low.added), sum(name.startswith("add") for name in names)
+
+
+def kernels(network, **options):
+    """Return the kernels of a training step, which is not compiled."""
+    how = target(), Options(**options)
+    loss, optimizer = pl.CrossEntropy(), pl.SGD(1e-2)
+    purpose = Purpose("train", is_training=True, loss=loss, optimizer=optimizer)
+    parameters = parameters_of(network, *how)
+    low = lower_network(network, parameters, how[0], options=how[1], purpose=purpose)
+    return [step.kernel.name for phase in low.phases for step in phase.steps()]
+
+
+@pytest.mark.parametrize(
+    ("size", "channels", "stride", "relu"),
+    [((7, 6, 3), 5, 2, True), ((4, 4, 2), 16, 1, False)],
+)
+def test_batch_norms_make_sums_in_training(twins, size, channels, stride, relu):
+    network = blocks(size, channels, 3, stride, relu)
+    made, whole = kernels(network), kernels(network, fuse=False)
+    assert (made.count("norm_sum_forward"), made.count("add")) == (3, 0)
+    assert (whole.count("norm_sum_forward"), whole.count("add")) == (0, 3)
+    # two blocks have a shortcut whose gradient is the sum's; others add to it later
+    assert whole.count("copy") - made.count("copy") == (2 if relu else 0)
+    pair = twins(network, loss=pl.CrossEntropy(), optimizer=pl.SGD(1e-2), threads=2)
+    pair.check_learning(np.arange(5) % 3)
 
 
 @settings(max_examples=examples(3), deadline=None, derandomize=True)

@@ -35,7 +35,7 @@ from pellucid.engines.compiled.lowering.parameters import (
     Parameters,
     blocks_of,
 )
-from pellucid.engines.compiled.lowering.residual import work_in_place
+from pellucid.engines.compiled.lowering.residual import add_in_norms, work_in_place
 from pellucid.engines.compiled.lowering.sharing import (
     add_up_shared,
     check_layouts,
@@ -127,6 +127,7 @@ def lower_network(
         fuse(low)
         work_in_place(low)
         grow_in_place(low)
+        add_in_norms(low)
     _forward(low)
     if purpose.kind == "halves":
         low.barrier()

@@ -61,6 +61,25 @@ def work_in_place(low: LoweringContext) -> None:
         low.unite_halos(names)
 
 
+def add_in_norms(low: LoweringContext) -> None:
+    """Find the sums that a training's batch norm makes when it normalizes.
+
+    It does so for the operand that comes last; the other one is there already.
+    """
+    if not low.purpose.goes_back:
+        return
+    order = {node.name: i for i, node in enumerate(low.network.nodes)}
+    for node in low.network.nodes:
+        if not isinstance(node.layer, Add) or len(set(node.inputs)) != 2:
+            continue
+        if len(node.inputs) != 2 or len(set(low.network.input_shapes(node))) != 1:
+            continue
+        other, name = sorted(node.inputs, key=lambda source: order[source])
+        is_read_here = low.network.consumers[name] == (node,) and name not in low.kept
+        if isinstance(low.network.node(name).layer, BatchNorm) and is_read_here:
+            low.added[name] = node, other
+
+
 def _order(low: LoweringContext) -> tuple[dict[str, int], dict[str, Node]]:
     """Return the step in which each node is made, and the convolution of an output."""
     steps: dict[str, int] = {}

@@ -348,7 +348,50 @@ def norm_forward(
 
     A part is some rows.
     """
-    channels, places = spec.channels, (statistics, scale, offset)
+    _forward(b, (x, y, None), (statistics, scale, offset), spec, part)
+
+
+def _sum_form(b: Builder, spec: NormSum) -> NormForm:
+    other = spec.other
+    return replace(_form(b, spec.norm), to_row=other.row, to_begin=other.at(0, 0))
+
+
+@dataclass(frozen=True, slots=True)
+class NormSum:
+    """A normalization, and how the image lies that is added before its function."""
+
+    norm: Norm
+    other: ImageLayout
+
+
+@sized(_sum_form)
+@written_out
+@kernel(
+    x="f32*", statistics="f32*", scale="f32*", offset="f32*", other="f32*", y="f32*"
+)
+def norm_sum_forward(
+    b: Builder,
+    x: Pointer,
+    statistics: Pointer,
+    scale: Pointer,
+    offset: Pointer,
+    other: Pointer,
+    y: Pointer,
+    *,
+    spec: NormForm,
+) -> None:
+    """y = f((x − mean) · scale / σ + offset + other)."""
+    _forward(b, (x, y, other), (statistics, scale, offset), spec)
+
+
+def _forward(
+    b: Builder,
+    images: tuple[Pointer, Pointer, Pointer | None],
+    places: tuple[Pointer, Pointer, Pointer],
+    spec: NormForm,
+    part: Part | None = None,
+) -> None:
+    (x, y, other), channels = images, spec.channels
     for first, last in _rows_together(b, spec, part):
         for start, lanes, many in _channels(b, spec):
             with b.loop(many) as k:
@@ -357,6 +400,9 @@ def norm_forward(
                 with b.loop(last, start=first) as i, b.loop(spec.width) as j:
                     at = i * spec.x_row + j * spec.x_column + spec.x_begin
                     value = normal.output((x + at).vector(c, lanes=lanes))
+                    if other is not None:
+                        at = i * spec.to_row + j * channels + spec.to_begin
+                        value = value + (other + at).vector(c, lanes=lanes)
                     value = apply(b, spec.function, value)
                     to = i * spec.y_row + j * channels + spec.y_begin
                     (y + to).store(value, c)

@@ -13,7 +13,7 @@ from pellucid.engines.compiled.lowering.layers.activation import (
     lower_activation_grad,
 )
 from pellucid.engines.compiled.program.program_ir import Value
-from pellucid.network.layers import Upsample2D, ZeroPad2D
+from pellucid.network.layers import BatchNorm, Upsample2D, ZeroPad2D
 from pellucid.network.node import Node
 
 
@@ -123,6 +123,14 @@ def lower_add(low: LoweringContext, node: Node) -> None:
             )
         first = y
 
+    leave_sum_back(low, node, y)
+
+
+def leave_sum_back(low: LoweringContext, node: Node, y: Value) -> None:
+    """Leave the backward pass of a sum; ``y`` is where it and its ReLU lie."""
+    after = low.fused.get(node.name)
+    name = low.end_of(node)
+
     def back() -> None:
         grad = low.grads[name]
         if after:
@@ -131,8 +139,10 @@ def lower_add(low: LoweringContext, node: Node) -> None:
         for source in node.inputs:
             if source not in low.learners:
                 continue
-            if low.can_share_grad(source) and node.inputs.count(source) == 1:
-                low.grads[source] = grad  # nobody adds to it
+            is_once = node.inputs.count(source) == 1
+            is_alone = low.can_share_grad(source)  # nobody adds to it
+            if is_once and (is_alone or (after and _is_added_late(low, node, source))):
+                low.grads[source] = grad
                 continue
             to, accumulate = low.grad_target(source)
             low.copy_whole(
@@ -140,6 +150,23 @@ def lower_add(low: LoweringContext, node: Node) -> None:
             )
 
     low.on_back(name, back)
+
+
+def _is_added_late(low: LoweringContext, node: Node, source: str) -> bool:
+    """Whether a sum's gradient may be an operand's, to which others will add.
+
+    They must do so when the other operands' batch norms have read it.
+    """
+    if source in low.grads or low.wants_grad_halo(source):
+        return False
+    others = [name for name in node.inputs if name != source]
+    layers = (low.network.node(name).layer for name in others)
+    if not all(isinstance(layer, BatchNorm) for layer in layers):
+        return False
+    order = {name: i for i, (name, _) in enumerate(low.tape)}
+    readers = [n for n in low.network.consumers[source] if n is not node]
+    adders = [order.get(low.end_of(n), len(order)) for n in readers]
+    return max(adders, default=0) < min(order.get(name, -1) for name in others)
 
 
 def lower_concat(low: LoweringContext, node: Node) -> None:

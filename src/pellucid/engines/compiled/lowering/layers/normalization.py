@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pellucid.engines.compiled.codegen import Kernel
 from pellucid.engines.compiled.kernels.elementwise import copies
 from pellucid.engines.compiled.kernels.elementwise.activation import Function
 from pellucid.engines.compiled.kernels.norm import batch_norm as kernels
 from pellucid.engines.compiled.kernels.norm import layer_norm
-from pellucid.engines.compiled.kernels.norm.batch_norm import Norm, NormBack
+from pellucid.engines.compiled.kernels.norm.batch_norm import Norm, NormBack, NormSum
 from pellucid.engines.compiled.lowering.context import LoweringContext
+from pellucid.engines.compiled.lowering.layers import geometry
 from pellucid.engines.compiled.lowering.layers.activation import function_of
 from pellucid.engines.compiled.program.program_ir import (
     Argument,
@@ -90,21 +93,9 @@ def lower(low: LoweringContext, node: Node) -> None:
             BufferRef(kept),
             node=node.name,
         )
-    y = low.output(name)
     function = function_of(after.layer) if after else None
-    forward = Norm(x.map, y.map, layer.epsilon, layer.momentum, function)
-    scale, offset = low.weight(node, "scale"), low.weight(node, "offset")
-    low.step(
-        kernels.norm_forward,
-        forward,
-        x,
-        BufferRef(use),
-        scale,
-        offset,
-        y,
-        node=node.name,
-        parts=x.map.height,
-    )
+    norm = Norm(x.map, x.map, layer.epsilon, layer.momentum, function)
+    y = _forward(low, node, norm, (x, use))
 
     written = low.phases[-1]
 
@@ -115,6 +106,31 @@ def lower(low: LoweringContext, node: Node) -> None:
         _pull(low, node, kept, low.grads[name], how)
 
     low.on_back(name, back)
+    if node.name in low.added:
+        geometry.leave_sum_back(low, low.added[node.name][0], y)
+
+
+def _forward(
+    low: LoweringContext, node: Node, norm: Norm, places: tuple[Value, Buffer]
+) -> Value:
+    """Add the step that normalizes, and makes the sum after it; return its output."""
+    (x, use), added = places, low.added.get(node.name)
+    refs = BufferRef(use), low.weight(node, "scale"), low.weight(node, "offset")
+    if added is None:
+        y = low.output(low.end_of(node))
+        norm, parts = replace(norm, y=y.map), x.map.height
+        low.step(kernels.norm_forward, norm, x, *refs, y, node=node.name, parts=parts)
+        return y
+    sum_, other = added[0], low.values[added[1]]
+    y = low.output(low.end_of(sum_))
+    after = low.fused.get(sum_.name)
+    function = function_of(after.layer) if after else None
+    spec = NormSum(replace(norm, y=y.map, function=function), other.map)
+    why = f"with the sum {sum_.name}"
+    low.step(
+        kernels.norm_sum_forward, spec, x, *refs, other, y, node=node.name, why=why
+    )
+    return y
 
 
 def _pull(
