@@ -161,38 +161,28 @@ def _sum_over(
 
 
 @sized(_statistics_form)
-@kernel(x="f32*", images="n", stride="n", partial="f32*")
+@kernel(x="f32*", partial="f32*")
 def norm_statistics(
-    b: Builder,
-    x: Pointer,
-    images: Value,
-    stride: Value,
-    partial: Pointer,
-    *,
-    spec: StatisticsForm,
+    b: Builder, x: Pointer, partial: Pointer, *, spec: StatisticsForm
 ) -> None:
-    """partial = (numbers, mean, Σ (x − mean)²) of each channel over a chunk.
+    """Join one image's statistics with those of a chunk's images before it.
 
-    ``partial`` is [3][padded_channels]; ``stride`` counts floats from image to image.
+    ``partial``, [3][padded_channels], is (numbers, mean, Σ (x − mean)²) of each channel,
+    zeros before the first image.
     """
-    area, kept = b.i64(spec.height) * spec.width, spec.channels
+    seen, area = partial.load(), b.to_float(b.i64(spec.height) * spec.width)
+    for rows in _rows_together(b, spec):
+        before = seen + b.to_float(b.i64(rows[0]) * spec.width)
+        more = b.to_float((b.i64(rows[1]) - rows[0]) * spec.width)
+        share = more / (before + more)
+        for start, lanes, many in _channels(b, spec):
+            with b.loop(many) as k:
+                c = k * lanes + start
+                image, numbers = (x, spec, (c, lanes), rows), more
+                _join_rows(b, image, partial, (numbers, share, before * share))
     for start, lanes, many in _channels(b, spec):
         with b.loop(many) as k:
-            c = k * lanes + start
-            numbers = b.to_float(images) * b.to_float(area)
-            partial.store(b.splat(numbers, lanes), c)
-            for row in (1, 2):
-                partial.store(b.zeros(lanes), c + kept * row)
-    with b.loop(images) as n:
-        for rows in _rows_together(b, spec):
-            before = b.to_float(n * area + b.i64(rows[0]) * spec.width)
-            more = b.to_float((b.i64(rows[1]) - rows[0]) * spec.width)
-            share = more / (before + more)
-            for start, lanes, many in _channels(b, spec):
-                with b.loop(many) as k:
-                    c = k * lanes + start
-                    image, numbers = (x + n * stride, spec, (c, lanes), rows), more
-                    _join_rows(b, image, partial, (numbers, share, before * share))
+            partial.store(b.splat(seen + area, lanes), k * lanes + start)
 
 
 def _join_rows(

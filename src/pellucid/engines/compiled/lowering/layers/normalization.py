@@ -39,17 +39,10 @@ def lower(low: LoweringContext, node: Node) -> None:
     spec = Norm(x.map, x.map, layer.epsilon, layer.momentum)
     mean, variance = (low.weight(node, f"running_{r}") for r in ("mean", "variance"))
     if uses_batch:
-        low.step(
-            kernels.norm_statistics,
-            x.map,
-            x,
-            Number("images"),
-            x.buffer.stride,
-            BufferRef(partial),
-            node=node.name,
-            per="chunk",
-            grain="fine",
-        )
+        low.phase("fine")
+        size, place = 3 * padded_channels, BufferRef(partial)
+        low.prologue(copies.zero, size, place, node=node.name)
+        low.step(kernels.norm_statistics, x.map, x, place, node=node.name)
         low.barrier()
         arguments = (
             BufferRef(partial, is_first=True),
