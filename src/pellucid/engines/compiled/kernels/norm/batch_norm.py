@@ -167,7 +167,7 @@ def norm_statistics(
 ) -> None:
     """Join one image's statistics with those of a chunk's images before it.
 
-    ``partial``, [3][padded_channels], is (numbers, mean, Σ (x − mean)²) of each channel,
+    ``partial`` is [3][padded_channels]: numbers, mean, Σ (x − mean)² of each channel,
     zeros before the first image.
     """
     seen, area = partial.load(), b.to_float(b.i64(spec.height) * spec.width)
