@@ -92,6 +92,8 @@ def test_flip_mirrors_every_second_image():
 def test_cutout_covers_a_square_or_what_there_is_of_it():
     images = np.full((500, 8, 9, 1), 7, np.uint8)
     hidden = Augment(cutout=3).apply(images, np.random.default_rng(0)) == 0
+    grey = Augment(cutout=3, fill=120).apply(images, np.random.default_rng(0))
+    np.testing.assert_array_equal(grey == 120, hidden)
     for one in hidden[..., 0]:
         rows, columns = np.flatnonzero(one.any(1)), np.flatnonzero(one.any(0))
         assert one.sum() == len(rows) * len(columns)
@@ -200,6 +202,7 @@ def test_json_goes_there_and_back():
         ({"flip": "sometimes"}, "flip must be True, False or 'alternating'"),
         ({"resized_crop": 1.5}, "resized_crop must lie in 0 … 1, the smallest share"),
         ({"erase": -0.1}, "erase must lie in 0 … 1, a chance; got erase=-0.1"),
+        ({"fill": 256}, "fill must lie in 0 … 255, a pixel's value; got fill=256"),
         ({"hue": 0.6}, "hue must lie in 0 … 0.5, a share of the circle; got hue=0.6"),
         (
             {"contrast": float("inf")},
