@@ -12,7 +12,7 @@ from pellucid.data.sources import xor
 from pellucid.errors import RunError, UnsupportedLayerError
 from pellucid.network import Network, Node, Preprocessing
 from pellucid.network import layers as nl
-from pellucid.network.expression.nodes import topological
+from pellucid.network.fake_quantization import rounds
 from pellucid.network.layers import Shape
 from pellucid.network.ports import has_several
 from pellucid.objectives import (
@@ -204,7 +204,7 @@ class ScriptSpec:
                 raise self.refuse(node, "it is frozen")
             if nl.is_own(node.layer):
                 raise self.refuse(node, "it is a class of your own")
-            if _rounds(node.layer):
+            if rounds(node.layer):
                 raise self.refuse(
                     node,
                     "its gradient passes straight through rounding, and theirs not",
@@ -310,10 +310,3 @@ def flattened_shape(network: Network, dense: Node) -> Shape | None:
         return None
     shape = network.shapes[node.inputs[0]]
     return shape if len(shape) == 3 else None
-
-
-def _rounds(layer: nl.Layer) -> bool:
-    """Whether a layer rounds its weights or its input."""
-    if not isinstance(layer, nl.Pointwise):
-        return isinstance(layer, nl.FakeQuantized)
-    return any(part.operator == "round" for part in topological([layer.expression]))

@@ -9,10 +9,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pellucid.network.expression.nodes import topological
 from pellucid.network.graph import Network
-from pellucid.network.layers import FakeQuantized
+from pellucid.network.layers import FakeQuantized, Layer, Pointwise
 
 Array = npt.NDArray[Any]
+
+
+def rounds(layer: Layer) -> bool:
+    """Whether a layer rounds its weight or its input, which gradients pass through."""
+    if not isinstance(layer, Pointwise):
+        return isinstance(layer, FakeQuantized)
+    return any(part.operator == "round" for part in topological([layer.expression]))
 
 
 def rounded_weights(network: Network) -> dict[str, int]:

@@ -14,8 +14,10 @@ from pellucid.engines.numpy import NumpySession
 from pellucid.engines.numpy.layers import Mode, run
 from pellucid.engines.ports import inputs_of, labels_of, loss_terms
 from pellucid.engines.protocol import Arrays
+from pellucid.errors import UnsupportedLayerError
 from pellucid.explain.values import Array, Position
 from pellucid.network import Network, Weight
+from pellucid.network.fake_quantization import rounds
 from pellucid.network.layers import Input
 from pellucid.objectives import Loss
 from pellucid.verify.examples import LossChoice, choose_loss, draw_examples
@@ -133,6 +135,13 @@ def check_gradients(
     True
     """
     refuse_integers("verify", network)
+    for node in network.nodes:
+        if rounds(node.layer):
+            raise UnsupportedLayerError(
+                "verify: gradients must be those of what is computed; got "
+                f"{node.layer.who}, where they pass straight through rounding. Check "
+                "the network without it."
+            )
     chosen = choose_loss(network, loss)
     start = network.initial_weights(seed, "float64")
     if weights is not None:

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 import pellucid as pl
-from pellucid import exchange
+from pellucid import exchange, recipes
 from pellucid.cli import main
+from pellucid.code import write_script
+from pellucid.verify import check_gradients
 
 
 def data() -> tuple[Any, Any]:
@@ -142,6 +144,14 @@ def test_the_command_asks_for_no_images(
     aware.save("aware.pellucid")
     assert not main(["export", "aware.pellucid", "--to", "c", "--int8"])
     assert (tmp_path / "aware.int8.c").stat().st_size > 1000
+
+
+def test_scripts_and_gradient_checks_refuse_it(aware: pl.Model) -> None:
+    with pytest.raises(pl.UnsupportedLayerError, match="pass straight through roundin"):
+        check_gradients(aware.network)
+    recipe = recipes.read("mnist-torch")
+    with pytest.raises(pl.UnsupportedLayerError, match="passes straight through roun"):
+        write_script(aware.network, "torch", recipe=recipe, data="mnist")
 
 
 def test_what_does_not_fit_is_refused(
