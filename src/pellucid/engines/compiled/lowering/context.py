@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from math import prod
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pellucid.engines.compiled.codegen import Kernel, in_parts
 from pellucid.engines.compiled.codegen.cpu import Target
 from pellucid.engines.compiled.kernels.amx import amx
 from pellucid.engines.compiled.kernels.callback import callback
 from pellucid.engines.compiled.kernels.elementwise import copies
+from pellucid.engines.compiled.kernels.elementwise.activation import Function
 from pellucid.engines.compiled.kernels.elementwise.optimizer import (
     Update,
     square_sum,
@@ -65,6 +66,16 @@ SHARED_WORK = 20_000_000
 MOST_TASKS = 65536
 
 Precision = Literal["float32", "bfloat16"]
+
+
+class NormBefore(NamedTuple):
+    """A batch norm that is applied to what is loaded.
+
+    Its statistics, scale and offset, and the activation behind it.
+    """
+
+    places: tuple[BufferRef, BufferRef, BufferRef]
+    function: Function | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +168,10 @@ class LoweringContext:
     added: dict[str, tuple[Node, str]] = field(default_factory=dict)
     #: the operand that a product with one pixel, a gate, is written over
     gated: dict[str, str] = field(default_factory=dict)
+    #: batch norms that the one convolution behind them applies to what it loads
+    loaded: dict[str, Node] = field(default_factory=dict)
+    #: what such a convolution applies, by its name
+    before: dict[str, NormBefore] = field(default_factory=dict)
     #: concatenations that lie in the memory of a larger one
     grown: dict[str, Grown] = field(default_factory=dict)
     replaced: dict[tuple[str, str], BufferRef] = field(default_factory=dict)

@@ -29,6 +29,7 @@ from pellucid.engines.compiled.lowering.layers import (
     wanted_halo,
     weight_layout,
 )
+from pellucid.engines.compiled.lowering.loaded_norms import load_normalized
 from pellucid.engines.compiled.lowering.parameters import (
     Group,
     Layout,
@@ -128,6 +129,7 @@ def lower_network(
         work_in_place(low)
         grow_in_place(low)
         add_in_norms(low)
+        load_normalized(low)
     _forward(low)
     if purpose.kind == "halves":
         low.barrier()

@@ -386,7 +386,7 @@ def _forward(
         for start, lanes, many in _channels(b, spec):
             with b.loop(many) as k:
                 c = k * lanes + start
-                normal = _Normal(b, places, c, lanes, channels)
+                normal = Normal(b, places, c, lanes, channels)
                 with b.loop(last, start=first) as i, b.loop(spec.width) as j:
                     at = i * spec.x_row + j * spec.x_column + spec.x_begin
                     value = normal.output((x + at).vector(c, lanes=lanes))
@@ -398,7 +398,7 @@ def _forward(
                     (y + to).store(value, c)
 
 
-class _Normal:
+class Normal:
     """The normalization of a vector of channels."""
 
     def __init__(
@@ -455,7 +455,7 @@ def norm_backward_sums(
         for start, lanes, many in _channels(b, spec):
             with b.loop(many) as k:
                 c = k * lanes + start
-                normal = _Normal(b, places, c, lanes, channels)
+                normal = Normal(b, places, c, lanes, channels)
                 plain, along = b.var(b.zeros(lanes)), b.var(b.zeros(lanes))
                 with b.loop(last, start=first) as i:
                     row = x + (i * spec.x_row + spec.x_begin)
@@ -550,7 +550,7 @@ def norm_backward(
         for start, lanes, many in _channels(b, spec):
             with b.loop(many) as k:
                 c = k * lanes + start
-                normal = _Normal(b, places, c, lanes, channels)
+                normal = Normal(b, places, c, lanes, channels)
                 n = b.splat(numbers, lanes)
                 shift = stretch = b.zeros(lanes)
                 if spec.uses_batch:

@@ -13,6 +13,7 @@ from pellucid.engines.compiled.kernels.amx.conv_amx import ConvAmx
 from pellucid.engines.compiled.kernels.amx.conv_amx_grad import ConvAmxGrad
 from pellucid.engines.compiled.kernels.conv.conv import Conv
 from pellucid.engines.compiled.kernels.elementwise import copies
+from pellucid.engines.compiled.kernels.layout import NO_HALO
 from pellucid.engines.compiled.lowering.context import LoweringContext, Options
 from pellucid.engines.compiled.program.program_ir import BufferRef, Number, Value
 from pellucid.network.node import Node
@@ -32,6 +33,13 @@ def rounds(options: Options, conv: Conv) -> bool:
 
 def _fits(spec: ConvAmx) -> bool:
     return pointwise_amx.pointwise_amx_fits(spec) or conv_amx.conv_amx_fits(spec)
+
+
+def normalizes(low: LoweringContext, conv: Conv) -> bool:
+    """Return whether a convolution can apply a batch norm to what it loads."""
+    is_bare = conv.x.halo == NO_HALO and conv.top_left == (0, 0)
+    fits = pointwise_amx.pointwise_amx_fits(ConvAmx(conv, low.amx_parts))
+    return low.has_amx and is_bare and fits
 
 
 def mirror(spec: Conv, *, accumulate: bool) -> Conv | None:
@@ -60,10 +68,17 @@ def forward(
         return
     x, w, bias, y = places
     size = pointwise_amx.pointwise_scratch_size(spec)
+    kernel, form, norm = pointwise_amx.pointwise_amx, spec, ()
+    if node.name in low.before:
+        norm, function = low.before[node.name]
+        kernel = pointwise_amx.pointwise_amx_normalized
+        form = pointwise_amx.Normalized(spec, function)
+        what = f"{what}, batch norm before"
     low.step(
-        pointwise_amx.pointwise_amx,
-        spec,
+        kernel,
+        form,
         x,
+        *norm,
         cut_weights(low, node, spec, w, role),
         w,
         bias,

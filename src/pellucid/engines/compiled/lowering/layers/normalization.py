@@ -10,7 +10,7 @@ from pellucid.engines.compiled.kernels.elementwise.activation import Function
 from pellucid.engines.compiled.kernels.norm import batch_norm as kernels
 from pellucid.engines.compiled.kernels.norm import layer_norm
 from pellucid.engines.compiled.kernels.norm.batch_norm import Norm, NormBack, NormSum
-from pellucid.engines.compiled.lowering.context import LoweringContext
+from pellucid.engines.compiled.lowering.context import LoweringContext, NormBefore
 from pellucid.engines.compiled.lowering.layers import geometry
 from pellucid.engines.compiled.lowering.layers.activation import function_of
 from pellucid.engines.compiled.program.program_ir import (
@@ -87,6 +87,11 @@ def lower(low: LoweringContext, node: Node) -> None:
             node=node.name,
         )
     function = function_of(after.layer) if after else None
+    if node.name in low.loaded:
+        places = BufferRef(use), low.weight(node, "scale"), low.weight(node, "offset")
+        low.before[low.loaded[node.name].name] = NormBefore(places, function)
+        low.values[name] = x
+        return
     norm = Norm(x.map, x.map, layer.epsilon, layer.momentum, function)
     y = _forward(low, node, norm, (x, use))
 
