@@ -75,3 +75,11 @@ def test_log_at_its_ends():
 def test_not_a_number_stays_one(name):
     _, y = apply(name, [np.nan])
     assert np.isnan(y).all()
+
+
+def test_exp_of_negative_numbers_is_exp_to_the_bit():
+    numbers = [*np.linspace(-88, 0, COUNT - 6), 1e-7, -0.0, -87.33655, -200, -np.inf]
+    _, y = apply("exp_of_negative", [*numbers, np.nan])
+    _, wanted = apply("exp", [*numbers, np.nan])
+    np.testing.assert_array_equal(y[:-1].view(np.int32), wanted[:-1].view(np.int32))
+    assert np.isnan(y[-1])

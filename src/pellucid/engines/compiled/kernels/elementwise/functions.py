@@ -52,11 +52,7 @@ def exp(b: Builder, x: Value) -> Value:
     """Return eˣ; 0 below −87.3 and infinity above 88.7; NaN stays NaN."""
     held = b.select(x > 88.7228, 88.7228, x)
     held = b.select(held < -87.33654, -87.33654, held)
-    n = b.call_intrinsic("llvm.rint", held * math.log2(math.e))
-    r = b.fma(n, b.like(-_LN2_HIGH, x), held)
-    r = b.fma(n, b.like(-_LN2_LOW, x), r)
-    p = polynomial(b, r, _EXP + _EXP_TAIL)
-    p = b.fma(p, r * r, r + 1.0)
+    n, p = _reduced(b, held)
     safe = b.select(x.is_nan(), 0.0, n)
     # 2ⁿ in two factors, so that the largest exponent does not overflow
     whole = b.to_int(safe)
@@ -65,6 +61,26 @@ def exp(b: Builder, x: Value) -> Value:
     scaled = b.select(x > 88.7228391, math.inf, scaled)
     scaled = b.select(x < -87.33654, 0.0, scaled)
     return b.select(x.is_nan(), x, scaled)
+
+
+def exp_of_negative(b: Builder, x: Value) -> Value:
+    """Return eˣ for x ≤ 0, or rounded up from it, to the bit as `exp`.
+
+    No power of two overflows, so there is one factor, and fewer ends.
+    """
+    is_zero = x < -87.33654
+    n, p = _reduced(b, b.select(is_zero, -87.33654, x))
+    whole = b.to_int(b.select(x.is_nan(), 0.0, n))
+    return b.select(is_zero, 0.0, p * _power_of_two(b, whole))
+
+
+def _reduced(b: Builder, x: Value) -> tuple[Value, Value]:
+    """Return n and p with eˣ = p · 2ⁿ; p lies in √½ … √2."""
+    n = b.call_intrinsic("llvm.rint", x * math.log2(math.e))
+    r = b.fma(n, b.like(-_LN2_HIGH, x), x)
+    r = b.fma(n, b.like(-_LN2_LOW, x), r)
+    p = polynomial(b, r, _EXP + _EXP_TAIL)
+    return n, b.fma(p, r * r, r + 1.0)
 
 
 def _shift_right(b: Builder, n: Value) -> Value:
@@ -116,12 +132,12 @@ def expm1(b: Builder, x: Value) -> Value:
 
 def softplus(b: Builder, x: Value) -> Value:
     """Return ln(1 + eˣ) as max(x, 0) + ln(1 + e^−|x|), without overflow."""
-    return b.relu(x) + log1p_small(b, exp(b, -b.absolute(x)))
+    return b.relu(x) + log1p_small(b, exp_of_negative(b, -b.absolute(x)))
 
 
 def sigmoid(b: Builder, x: Value) -> Value:
     """Return 1 / (1 + e⁻ˣ) without overflow."""
-    small = exp(b, -b.absolute(x))
+    small = exp_of_negative(b, -b.absolute(x))
     top = b.select(x < 0.0, small, b.like(1.0, x))
     return top / (small + 1.0)
 
@@ -142,7 +158,7 @@ def tanh(b: Builder, x: Value) -> Value:
 
 def normal_pdf(b: Builder, x: Value) -> Value:
     """Return the density of the standard normal distribution."""
-    return exp(b, x * x * -0.5) * (1 / math.sqrt(2 * math.pi))
+    return exp_of_negative(b, x * x * -0.5) * (1 / math.sqrt(2 * math.pi))
 
 
 def normal_cdf(b: Builder, x: Value) -> Value:
@@ -186,4 +202,4 @@ def erfc_positive(b: Builder, x: Value) -> Value:
             -1.26551223,
         ),
     )
-    return t * exp(b, p - x * x)
+    return t * exp_of_negative(b, p - x * x)

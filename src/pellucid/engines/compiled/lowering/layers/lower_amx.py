@@ -68,17 +68,17 @@ def forward(
         return
     x, w, bias, y = places
     size = pointwise_amx.pointwise_scratch_size(spec)
-    kernel, form, norm = pointwise_amx.pointwise_amx, spec, ()
-    if node.name in low.before:
-        norm, function = low.before[node.name]
+    kernel, before = pointwise_amx.pointwise_amx, low.before.get(node.name)
+    form: ConvAmx | pointwise_amx.Normalized = spec
+    if before:
         kernel = pointwise_amx.pointwise_amx_normalized
-        form = pointwise_amx.Normalized(spec, function)
+        form = pointwise_amx.Normalized(spec, before.function)
         what = f"{what}, batch norm before"
     low.step(
         kernel,
         form,
         x,
-        *norm,
+        *(before.places if before else ()),
         cut_weights(low, node, spec, w, role),
         w,
         bias,
