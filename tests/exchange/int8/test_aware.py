@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,9 @@ import pellucid as pl
 from pellucid import exchange, recipes
 from pellucid.cli import main
 from pellucid.code import write_script
+from pellucid.exchange.int8.folding import fold_batch_norms
+from pellucid.exchange.int8.quantization import needed_ranges
+from pellucid.exchange.litert.lower import build_graph
 from pellucid.verify import check_gradients
 
 
@@ -137,13 +141,25 @@ def test_files_compute_the_same_in_their_runtime(
     assert found.difference < 3 / 256  # another order of sums may round elsewhere
 
 
-def test_the_command_asks_for_no_images(
+def test_commands_train_it_and_export_it_without_images(
     aware: pl.Model, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     aware.save("aware.pellucid")
-    assert not main(["export", "aware.pellucid", "--to", "c", "--int8"])
-    assert (tmp_path / "aware.int8.c").stat().st_size > 1000
+    np.savez("data.npz", images=IMAGES, labels=LABELS)
+    how = ["--data", "data.npz", "--epochs", "1", "--engine", "numpy", "--run", "on"]
+    assert not main(["train", "--from", "aware.pellucid", *how])
+    assert not main(["export", "on", "--to", "c", "--int8", "--data", "data.npz"])
+    assert (tmp_path / "runs" / "on" / "on.int8.c").stat().st_size > 1000
+
+
+def test_mobilenet_v2_has_an_int8_form() -> None:
+    file = fold_batch_norms(pl.Model(pl.zoo("mobilenet-v2"), engine="numpy").file())
+    kinds = Counter(type(node.layer).__name__ for node in file.network.nodes)
+    assert kinds["BatchNorm"] == 0
+    # the input, what products, sums and the mean make, limits being part of products
+    values = 1 + kinds["Conv2D"] + kinds["Dense"] + kinds["Add"] + 1
+    assert len(needed_ranges(build_graph(file))) == values
 
 
 def test_scripts_and_gradient_checks_refuse_it(aware: pl.Model) -> None:
