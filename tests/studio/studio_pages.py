@@ -109,7 +109,7 @@ def answered(page: Any) -> None:
 
 #: what a view has drawn when there is nothing more to come
 _DRAWN = {
-    "walk": "#walk-steps > section",
+    "walk": "#walk-steps[aria-busy=false] > section",
     "inside": "#calculation h3",
     "play": "#runs > section",
     "train": "[name=network] option[value=lenet5]",

@@ -65,7 +65,7 @@ def test_the_page_fits_what_a_network_gives(open_page: Any, model: pl.Model) -> 
         expect(page.locator("#draw-words")).to_contain_text("It gives one number.")
         expect(page.locator("#probabilities .fill")).to_be_hidden()
     page.goto("/#walk")
-    expect(page.locator("#walk-steps h3").first).to_be_visible()
+    expect(page.locator("#walk-steps[aria-busy=false] h3").first).to_be_visible()
     wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
     assert page.evaluate(wide) <= 0
     page.goto("/#inside")

@@ -206,6 +206,7 @@ def test_from_a_drawing_to_a_weight_s_update_are_three_clicks_at_most(
     page.evaluate("addEventListener('click', () => window.clicks = 1 + (clicks ?? 0))")
     page.evaluate("window.clicks = 0")
     page.click("#to-walk a")
+    playwright.expect(page.locator("#walk-steps[aria-busy=false]")).to_be_visible()
     update = page.locator(".walk-section", has_text="One step of Adam")
     update.scroll_into_view_if_needed()
     lines = update.locator(".walk-lines [data-name]")

@@ -33,7 +33,8 @@ def numbers(page: Any, step: int, name: str = "") -> list[float]:
 
 
 def ready(page: Any, steps: int) -> None:
-    playwright.expect(page.locator("#walk-steps > section")).to_have_count(steps)
+    built = page.locator("#walk-steps[aria-busy=false] > section")
+    playwright.expect(built).to_have_count(steps)
 
 
 def same(shown: str, exact: float) -> bool:
@@ -51,6 +52,7 @@ def test_the_walk_shows_the_numbers_of_the_definition(
     playwright.expect(page.locator("#walk-10").locator("xpath=..")).to_contain_text(
         "The right answer is 3"
     )
+    ready(page, 16)
     pixels = pl.data.load("mnist")[1].images[0].astype(np.float64)
     w = {name: np.asarray(a, np.float64) for name, a in model.weights.items()}
     x = pixels[:, :, 0] / 255

@@ -95,7 +95,7 @@ def test_the_walk_goes_to_the_loss_and_back(page: Any) -> None:
     page.click("#sample")
     page.click("nav a[href='#walk']")
     titles = page.locator("#walk-steps h3")
-    page.wait_for_selector("#walk-steps section:nth-child(8)")
+    page.wait_for_selector("#walk-steps[aria-busy=false] section:nth-child(8)")
     texts = [text.lower() for text in titles.all_inner_texts()]
     assert any("loss" in text for text in texts)
     assert any("adam" in text or "step" in text for text in texts[-2:])

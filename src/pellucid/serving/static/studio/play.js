@@ -130,6 +130,7 @@ function show() {
       make("p", { className: "quiet small", textContent: words || "the same settings" }), canvas, make("p", { className: "play-now small" }),
       legend(), chart, make("p", { className: "play-says", textContent: found.says }));
   }));
+  byId("runs").scrollLeft = byId("runs").scrollWidth; // on a phone one swipes from run to run
   play();
 }
 

@@ -71,16 +71,21 @@ async function build(found) {
   const steps = byId("walk-steps");
   const former = steps.children.length ? here.current : 0;
   const made = [];
+  steps.ariaBusy = "true";
+  /** Put a step into its place at once: laid out together, all would be one long task. */
+  async function add(step) {
+    const one = section(made.length, step);
+    if (made.length < steps.children.length) steps.children[made.length].replaceWith(one);
+    else steps.append(one);
+    made.push(one);
+    await breath();
+  }
   for (const [i, stop] of found.stops.entries()) {
-    const step = forwardStep(found, stop, found.stops[i - 1]);
-    made.push(section(made.length, { ...step, inspect: [stop.node, stop.at] }));
-    await breath();
+    await add({ ...forwardStep(found, stop, found.stops[i - 1]), inspect: [stop.node, stop.at] });
   }
-  for (const step of backwardSteps(found, state.model.ends.some(({ name }) => name === "loss"))) {
-    made.push(section(made.length, step));
-    await breath();
-  }
-  steps.replaceChildren(...made);
+  for (const step of backwardSteps(found, state.model.ends.some(({ name }) => name === "loss"))) await add(step);
+  while (steps.children.length > made.length) steps.lastChild.remove();
+  steps.ariaBusy = "false";
   byId("walk-step").replaceChildren(...made.map((one, i) => new Option(one.querySelector("h3").textContent, i)));
   byId("walk-nav").hidden = false;
   watch(made);
