@@ -174,7 +174,9 @@ def test_the_page_paints_floating_point_pixels_and_offers_the_run(open_page, ana
     expected = 255 * (values - values.min()) / np.ptp(values)
     np.testing.assert_allclose(painted[::4], expected, atol=0.51)
     page.goto("/#walk")
-    expect(page.locator("#walk-steps[aria-busy=false] .walk-pixels td")).to_have_count(64)
+    expect(page.locator("#walk-steps[aria-busy=false] .walk-pixels td")).to_have_count(
+        64
+    )
     wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
     assert page.evaluate(wide) == 0
     page.goto("/#train")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from starlette.testclient import TestClient
-from studio_pages import answered, complaints_of_axe, served, stroke
+from studio_pages import answered, complaints_of_axe, drawn, served, shift, stroke
 
 import pellucid as pl
 from pellucid import explain
@@ -225,7 +225,10 @@ def test_the_page_takes_each_input_and_shows_each_output(
 ) -> None:
     from playwright.sync_api import expect
 
-    page = open_page()
+    page = open_page(viewport={"width": 360, "height": 800})
+    drawn(page, "draw")
+    assert shift(page) < 0.02
+    page.set_viewport_size({"width": 1280, "height": 800})
     assert page.locator("#inputs button").all_inner_texts()[:2] == ["left", "right"]
     expect(page.locator('nav a[href="#walk"]')).to_be_hidden()
     stroke(page, (80, 60), (200, 60), (130, 220))

@@ -53,6 +53,8 @@ def write_page(
     kinds = _OPTION.sub(lambda m: m[0] if m[1] in _MAPS else "", kinds)
     page = before + kinds + after
     for shown, hidden in (
+        # one network, which takes a moment to load
+        (' tabindex="-1" aria-busy="true">', ' tabindex="-1">'),
         # experiments were run beforehand: there are presets, and no settings
         ('<form id="settings"', '<form id="settings" hidden'),
         ('<div class="columns play-columns">', "<div>"),

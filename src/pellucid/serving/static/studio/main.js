@@ -46,4 +46,5 @@ on("model", () => { document.querySelector('nav a[href="#walk"]').hidden = isSev
 addEventListener("hashchange", show);
 show();
 await tried(readModel);
+byId("main").removeAttribute("aria-busy"); // what it holds has its size
 await readOthers();
