@@ -85,6 +85,7 @@ class CompiledSession(SessionPrograms):
             self._quick = self._quick or self._quick_one()
             x = np.ascontiguousarray(images, np.float32)
             output = np.empty(self._one_output, np.float32)
+            program.arrange(for_one=True)
             if program.shares_images:
                 places = {"images": address(x), "output": address(output)}
                 program.run_shared(1, places)

@@ -142,6 +142,14 @@ class Program:
         self.hosts = lifetimes.hosts(low)
         #: weights that are prepared late, in memory that they share
         self.late_places, self.late_bytes = lifetimes.shared_places(low)
+        # where outputs lie while one image alone is predicted, and while many are
+        self._starts_of_one, self._bytes_of_one = (
+            lifetimes.places_of_one(low) if low.shares_images else ({}, 0)
+        )
+        self._memory_of_one: Array = np.zeros(0, np.uint8)
+        self._for_one: dict[Buffer, int] = {}
+        self._for_many: dict[Buffer, int] = {}
+        self._is_for_one = False
 
     # the context
     def _lay_out(self) -> None:
@@ -225,9 +233,29 @@ class Program:
         base = raw.ctypes.data + (-raw.ctypes.data) % 64
         for buffer in self._own:
             self.point(buffer, base + starts[self.hosts.get(buffer, buffer)])
+        self._for_many = {b: self._integers[b.slot] for b in self._starts_of_one}
+        self._is_for_one = False
         self._memory, self._capacity = raw, wanted
         self.bytes = total
         self.is_fresh = False
+
+    def arrange(self, *, for_one: bool) -> None:
+        """Let outputs share memory for one image alone, or lie apart for many.
+
+        What the next step reads is in the cache then, as so little is used in all.
+        """
+        if for_one is self._is_for_one or not self._starts_of_one:
+            return
+        if not self._for_one:
+            raw = self._allocate(self._bytes_of_one + 64, 1)
+            base = raw.ctypes.data + (-raw.ctypes.data) % 64
+            self._for_one = {b: base + at for b, at in self._starts_of_one.items()}
+            self._memory_of_one = raw
+            self.bytes += self._bytes_of_one
+        places = self._for_one if for_one else self._for_many
+        for buffer, place in places.items():
+            self.point(buffer, place)
+        self._is_for_one = for_one
 
     @property
     def capacity(self) -> tuple[int, int]:
@@ -318,6 +346,8 @@ class Program:
         EngineError
             If a worker died.
         """
+        if count > 1:
+            self.arrange(for_one=False)
         self.place(addresses)
         self.set(count=count, is_one=1, is_many=0)
         self.context[self._shared :] = 0
@@ -336,6 +366,7 @@ class Program:
         EngineError
             If a worker died.
         """
+        self.arrange(for_one=False)
         chunks = -(-count // chunk)
         self.set(count=count, chunks=chunks, is_one=0, is_many=1)
         for area in self.low.areas:

@@ -8,41 +8,19 @@ from dataclasses import dataclass, field
 from pellucid.engines.compiled.kernels.layout import padded
 from pellucid.engines.compiled.lowering.context import LoweringContext
 from pellucid.engines.compiled.lowering.parameters import ALIGN
+from pellucid.engines.compiled.program.lifetimes import WRITE_ALL
 from pellucid.engines.compiled.program.program_ir import (
     BYTES,
     Buffer,
     BufferRef,
     KernelCall,
 )
-from pellucid.network.layers import (
-    Add,
-    AvgPool2D,
-    BatchNorm,
-    Conv2D,
-    Dense,
-    Flatten,
-    GlobalAvgPool2D,
-    Input,
-    MaxPool2D,
-)
-from pellucid.network.layers.pointwise import Pointwise
+from pellucid.network.layers import Flatten
 
 #: bytes to which everything is aligned: a cache line
 LINE = 64
 #: how many of a buffer a single worker has, by scope; images are counted
 _ONE = {"chunk": 1, "worker": 1, "shared": 1}
-#: layers that write every element of their output
-_WRITE_ALL = (
-    Add,
-    AvgPool2D,
-    BatchNorm,
-    Conv2D,
-    Dense,
-    GlobalAvgPool2D,
-    Input,
-    MaxPool2D,
-    Pointwise,
-)
 
 
 @dataclass(slots=True)
@@ -135,7 +113,7 @@ def _written_whole(low: LoweringContext) -> set[Buffer]:
         if value is None:  # computed together with another node
             continue
         is_whole = value.map.is_plain and value.map.size % ALIGN == 0
-        if is_whole and isinstance(node.layer, _WRITE_ALL):
+        if is_whole and isinstance(node.layer, WRITE_ALL):
             plain.add(value.buffer)
         elif not isinstance(node.layer, Flatten):  # it has the memory of its input
             others.add(value.buffer)
