@@ -50,15 +50,23 @@ def wrap(
 
 
 def give_factors(
-    builder: NetworkBuilder, ref: OperatorRef, node: str, weight_scale: Array
+    builder: NetworkBuilder,
+    ref: OperatorRef,
+    node: str,
+    weight_scale: Array,
+    product: type[np.floating[Any]] = np.float64,
 ) -> None:
-    """Give a wrapped layer with weights the factors of its sums."""
+    """Give a wrapped layer with weights the factors of its sums.
+
+    ``product`` is the type in which the scales of input and weight are multiplied.
+    """
     layer: Any = builder.nodes[node].layer
     channels = builder.weights[f"{node}.weight"].shape[-1]
     if weight_scale.size not in (1, channels):
         ref.refuse(f"have a scale, or {channels}", f"{weight_scale.size}")
     x, y = layer.operands[0].scale, layer.output.scale
-    factor = x * weight_scale.astype(np.float64).ravel() / y
+    scales = np.asarray(product(x) * weight_scale.astype(product).ravel())
+    factor = scales.astype(np.float64) / y
     builder.weights[f"{node}.factor"] = np.broadcast_to(factor, channels).copy()
 
 

@@ -216,7 +216,10 @@ def _wrap_weighted(
     node = quantized.wrap(
         op.builder, op.ref, before, [x], y, clamp=_clamp(op), weight_dtype=dtype
     )
-    quantized.give_factors(op.builder, op.ref, node, scales.scale)
+    # LiteRT multiplies the scales of such a sum as floats of 32 bits, else of 64
+    is_single = op.operator.kind == "FULLY_CONNECTED" and len(scales.scale) == 1
+    exact = np.float32 if is_single or sources[at].dtype == "uint8" else np.float64
+    quantized.give_factors(op.builder, op.ref, node, scales.scale, exact)
     return made
 
 
