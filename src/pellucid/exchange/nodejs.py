@@ -58,7 +58,7 @@ const parts = manifest.flatMap((group) => group.paths)
 const whole = Buffer.concat(parts);
 const begin = performance.now();
 await tf.setBackend("cpu");
-const isGraph = document.format === "graph-model";
+const isGraph = "node" in document.modelTopology;
 const load_ = isGraph ? tf.loadGraphModel : tf.loadLayersModel;
 const model = await load_(tf.io.fromMemory({
   modelTopology: document.modelTopology,

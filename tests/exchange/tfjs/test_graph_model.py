@@ -185,7 +185,7 @@ def test_a_graph_that_tensorflow_freezes_comes_in(agree, tmp_path):
         ([entry(8, 8, 3), node("y", "Cumsum", "x")], "Cumsum 'y' must be an operator"),
         ([entry(8, 8, 3), node("y", "Relu", "z")], "read nodes that exist; got 'z'"),
         ([node("y", "Relu", "z"), node("z", "Relu", "y")], "read nodes that exist"),
-        ([node("y", "Const")], "must have one input; got none"),
+        ([node("y", "Const")], "must have an input; got none"),
         ([entry(8, 8, 3), node("y", "Relu", "x:1")], "read the first output"),
         ([entry(-1, 8, 3), node("y", "Relu", "x")], "must be named"),
     ],
@@ -233,3 +233,22 @@ def test_a_graph_of_one_image_takes_any_number(tmp_path):
     model = exchange.read(tmp_path, engine="numpy")
     x = floats(2, 4, 4, 3)
     np.testing.assert_array_equal(model.predict(x), x.reshape(2, 16, 3))
+
+
+def test_several_inputs_and_a_file_that_does_not_say_its_kind(agree, tmp_path):
+    def placeholder(name, *sizes):
+        return {**entry(*sizes), "name": name}
+
+    nodes = [placeholder("style", 1, 1, 3), placeholder("content", -1, 4, 3)]
+    nodes += [node("first", "Relu", "content"), node("y", "AddV2", "first", "style")]
+    write(tmp_path, nodes, {}, signature={"outputs": {"y": {"name": "y:0"}}})
+    document = json.loads((tmp_path / "model.json").read_text())
+    del document["format"]
+    (tmp_path / "model.json").write_text(json.dumps(document))
+    model = exchange.read(tmp_path, engine="numpy", input_shape=((1, 1, 3), (5, 4, 3)))
+    assert model.network.inputs == ("style", "content")
+    style, content = floats(2, 1, 1, 3), floats(2, 5, 4, 3)
+    expected = np.maximum(content, 0) + style
+    agree(model.predict((style, content)), expected)
+    with pytest.raises(pl.ExchangeError, match="input 'content' must be named"):
+        exchange.read(tmp_path, engine="numpy")

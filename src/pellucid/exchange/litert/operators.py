@@ -381,6 +381,19 @@ def _split(op: OperatorView) -> list[Tensor]:
     return relayout.split(op.builder, op.ref, x, axis, sizes)
 
 
+def _unpack(op: OperatorView) -> list[Tensor]:
+    """UNPACK: the elements of an axis, without it."""
+    x, axis = op.tensor(), int(op.options.get("axis") or 0)
+    axis %= len(x.axes) or 1
+    if x.axes[axis] == 0 and len(op.operator.outputs) == op.builder.batch == 1:
+        # of a batch of one, another axis of one may go as well
+        ones = [i for i, n in enumerate(x.foreign_shape) if n == 1 and x.axes[i] != 0]
+        axis = ones[0] if ones else axis
+        return [op.builder.squeeze(op.ref, x, [axis])]
+    parts = relayout.split(op.builder, op.ref, x, axis, [1] * len(op.operator.outputs))
+    return [op.builder.squeeze(op.ref, part, [axis]) for part in parts]
+
+
 def _blocks(kind: Any) -> Callable[[OperatorView], Tensor]:
     def read(op: OperatorView) -> Tensor:
         layer = kind(op.options["block_size"])
@@ -434,8 +447,6 @@ def _pack(op: OperatorView) -> Array | Tensor:
     tensors = [value for value in op.values if isinstance(value, Tensor)]
     if tensors and len(tensors) == len(op.values):
         axis = int(op.options.get("axis") or 0) % (len(tensors[0].axes) + 1)
-        if axis == 0:
-            op.refuse("keep the batch as its first axis", "axis=0")
         wide = [op.builder.expand_dims(op.ref, x, [axis]) for x in tensors]
         return op.builder.concat(op.ref, wide, axis)
     parts = [op.array(i).ravel() for i in range(len(op.values))]
@@ -509,7 +520,7 @@ def _dequantize(op: OperatorView) -> Array:
 
 
 #: operators of several outputs
-SPLITS = ("SPLIT", "SPLIT_V")
+SPLITS = ("SPLIT", "SPLIT_V", "UNPACK")
 
 READERS: dict[str, Callable[[OperatorView], Any]] = {
     **pointwise.READERS,
@@ -561,5 +572,6 @@ READERS: dict[str, Callable[[OperatorView], Any]] = {
     "TRANSPOSE": _transpose,
     "TRANSPOSE_CONV": _conv_transpose,
     "UNIDIRECTIONAL_SEQUENCE_LSTM": sequence_lstm,
+    "UNPACK": _unpack,
     "custom operator Convolution2DTransposeBias": _transposed_with_bias,
 }

@@ -181,6 +181,7 @@ KINDS: dict[str, Kind] = {
         ("proj_clip", _FLOAT),
         ("time_major", _BOOL),
     ),
+    "UNPACK": _kind(88, (1, 1), 64, ("num", _INT), ("axis", _INT)),
 }
 
 _QUANTIZATION: Fields = {

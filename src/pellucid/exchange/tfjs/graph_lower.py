@@ -24,19 +24,28 @@ _RENAMED = {
     "Mul": "MUL",
     "Pad": "PAD",
     "PadV2": "PADV2",
+    "Pow": "POW",
     "Prelu": "PRELU",
     "RealDiv": "DIV",
     "Shape": "SHAPE",
+    "SquaredDifference": "SQUARED_DIFFERENCE",
     "Sub": "SUB",
     "Transpose": "TRANSPOSE",
     "Reshape": "RESHAPE",
 }
 #: of one input, alone or fused
 _ACTIVATIONS = {
+    "Abs": "ABS",
     "Elu": "ELU",
+    "Exp": "EXP",
+    "Log": "LOG",
+    "Neg": "NEG",
     "Relu": "RELU",
     "Relu6": "RELU6",
+    "Rsqrt": "RSQRT",
     "Sigmoid": "LOGISTIC",
+    "Sqrt": "SQRT",
+    "Square": "SQUARE",
     "Tanh": "TANH",
 }
 _SAME = ("Identity", "StopGradient", "CheckNumerics", "PlaceholderWithDefault")
@@ -59,7 +68,7 @@ class GraphLowerer:
         self.places: dict[str, int] = {}
 
     def enter(self, node: Node, shape: tuple[int, ...], *, is_single: bool) -> None:
-        """Place the input: one example's shape; ``is_single`` for a batch of one."""
+        """Place an input: one example's shape; ``is_single`` for a batch of one."""
         axes = tuple(range(1, len(shape) + 1))
         value = Value(
             name=node.name,
@@ -67,7 +76,9 @@ class GraphLowerer:
             free_axes=axes,
             is_any_batch=not is_single,
         )
-        self.graph.input = self.places[node.name] = self.graph.add(value)
+        self.places[node.name] = number = self.graph.add(value)
+        if number:
+            self.graph.more_inputs += (number,)
 
     def add(self, node: Node) -> None:
         """Lower one node; ExchangeError if LiteRT has nothing like it."""

@@ -8,7 +8,11 @@ from typing import Any
 import numpy.typing as npt
 
 from pellucid.errors import ExchangeError
-from pellucid.exchange.graph.input_sizes import close_sizes
+from pellucid.exchange.graph.input_sizes import (
+    Shapes,
+    close_sizes,
+    shapes_by_input,
+)
 from pellucid.exchange.litert.read import read_graph
 from pellucid.exchange.tfjs.graph_lower import GraphLowerer
 from pellucid.exchange.tfjs.graph_nodes import Node, node_of, parse_nodes
@@ -23,7 +27,7 @@ def build_graph_model(
     arrays: Mapping[str, Array],
     *,
     name: str,
-    input_shape: Shape | None,
+    input_shape: Shapes | None,
 ) -> ModelFile:
     """Return the model that a graph and its weights make.
 
@@ -35,32 +39,35 @@ def build_graph_model(
         Weights by the names of their nodes.
     name : str
         Of the network.
-    input_shape : tuple of int, optional
-        Sizes of one example that the graph leaves free.
+    input_shape : tuple of int, or tuple of tuples, optional
+        Sizes of one example that the graph leaves free; of several inputs one shape
+        for each.
 
     Raises
     ------
     ExchangeError
-        If it has several inputs, or an operator that cannot be represented exactly.
+        If it has no input, or an operator that cannot be represented exactly.
     """
     nodes = parse_nodes(document["modelTopology"]["node"])
     entries = [node for node in nodes if node.operator == "Placeholder"]
-    if len(entries) != 1:
-        names = ", ".join(node.name for node in entries) or "none"
-        raise ExchangeError(f"import: a graph must have one input; got {names}.")
+    if not entries:
+        raise ExchangeError("import: a graph must have an input; got none.")
     outputs = _outputs(document)
-    sizes = _sizes(entries[0])
-    shape = close_sizes(entries[0].name, sizes[1:], input_shape)
+    wanted = shapes_by_input([node.name for node in entries], input_shape)
+    is_single = _is_single(nodes, arrays) or any(_sizes(n)[0] == 1 for n in entries)
+    shapes: list[Shape] = []
     lowering = GraphLowerer(name, arrays)
+    for node in entries:
+        shapes.append(close_sizes(node.name, _sizes(node)[1:], wanted[node.name]))
+        lowering.enter(node, shapes[-1], is_single=is_single)
     for node in _needed(nodes, outputs):
-        if node is entries[0]:
-            is_single = sizes[0] == 1 or _is_single(nodes, arrays)
-            lowering.enter(node, shape, is_single=is_single)
-        else:
+        if node not in entries:
             lowering.add(node)
     places = [lowering.places[name] for name in outputs]
     lowering.graph.output, lowering.graph.more_outputs = places[0], tuple(places[1:])
-    return read_graph(lowering.graph, input_shape=shape)
+    return read_graph(
+        lowering.graph, input_shape=shapes[0] if len(shapes) == 1 else tuple(shapes)
+    )
 
 
 def _outputs(document: Mapping[str, Any]) -> list[str]:

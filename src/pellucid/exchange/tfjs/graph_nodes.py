@@ -106,4 +106,6 @@ def _list(value: Mapping[str, Any]) -> list[Any]:
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, list):  # early converters wrote a number for each byte
+        return bytes(value).decode("utf-8", "replace")
     return base64.b64decode(str(value)).decode("utf-8", "replace")
