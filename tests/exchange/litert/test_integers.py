@@ -299,3 +299,19 @@ def test_a_shape_that_the_graph_computes_of_integers_is_known(litert, tmp_path):
     reshape.inputs = (graph.input, whole)
     model = pl.exchange.read(write(tmp_path / "one.tflite", graph), engine="numpy")
     assert model.network.output_shape == (60,)
+
+
+@pytest.mark.parametrize(
+    ("name", "product"),
+    [("conv", np.float64), ("conv uint8", np.float32), ("dense", np.float32)],
+)
+def test_scales_are_multiplied_in_the_reference_kernels_type(name, product):
+    """Legacy uint8, and dense layers of one scale, take a product of 32 bits."""
+    graph = CASES[name]()
+    (operator,) = graph.operators
+    x, weight = (graph.values[i].scales for i in operator.inputs[:2])
+    y = graph.values[operator.outputs[0]].scales.one
+    expected = (product(x.one) * weight.scale.astype(product)).astype(np.float64) / y
+    model = read_graph(graph)
+    (factor,) = (a for n, a in model.weights.items() if n.endswith(".factor"))
+    np.testing.assert_array_equal(factor, np.broadcast_to(expected, factor.shape))

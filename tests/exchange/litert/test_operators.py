@@ -12,7 +12,9 @@ from integer_graphs import OneOperator
 import pellucid as pl
 from pellucid import exchange
 from pellucid.exchange.litert import container, flatbuffer, schema
-from pellucid.exchange.litert.graph import Graph
+from pellucid.exchange.litert.graph import Graph, Operator, Value
+from pellucid.exchange.litert.read import read_graph
+from pellucid.model import from_file
 
 IMAGE = (4, 5, 3)
 RANDOM = np.random.default_rng(0)
@@ -128,3 +130,45 @@ def test_custom_options_that_do_not_fit_are_refused(
     path.write_bytes(custom(graph, options))
     with pytest.raises(pl.ExchangeError, match=said):
         exchange.read(path, engine="numpy")
+
+
+@pytest.mark.parametrize(
+    ("shape", "axis", "is_any_batch"),
+    [((1, 3, 4), 1, True), ((1, 4, 2, 3), -1, True), ((1, 1, 4), 0, False)],
+)
+def test_an_axis_is_taken_apart(
+    shape: tuple[int, ...], axis: int, is_any_batch: bool
+) -> None:
+    """Of a batch of one, which stays, its own axis as well."""
+    graph = Graph(name="apart")
+    graph.input = graph.add(Value(name="x", shape=shape, is_any_batch=is_any_batch))
+    x = RANDOM.normal(size=shape).astype(np.float32)
+    parts = [np.take(x, i, axis) for i in range(shape[axis])]
+    ends = [graph.add(Value(name=f"y{i}", shape=y.shape)) for i, y in enumerate(parts)]
+    graph.output, graph.more_outputs = ends[0], tuple(ends[1:])
+    options = {"num": len(ends), "axis": axis}
+    graph.operators.append(
+        Operator(
+            kind="UNPACK", inputs=(graph.input,), outputs=tuple(ends), options=options
+        )
+    )
+    found = from_file(read_graph(graph), engine="numpy").predict(x)
+    several = found if isinstance(found, tuple) else (found,)
+    for got, part in zip(several, parts, strict=True):
+        np.testing.assert_array_equal(got, part)
+
+
+def test_sizes_that_a_graph_multiplies_are_constants() -> None:
+    graph = Graph(name="sizes")
+    graph.input = graph.add(Value(name="x", shape=(1, 2, 3, 1)))
+    before, by = graph.constant("size", ints(2, 3)), graph.constant("by", ints(2, 2))
+    size = graph.add(Value(name="product", shape=(2,), dtype="int32"))
+    graph.output = graph.add(Value(name="y", shape=(1, 4, 6, 1)))
+    for kind, inputs, output in (
+        ("MUL", (before, by), size),
+        ("RESIZE_NEAREST_NEIGHBOR", (graph.input, size), graph.output),
+    ):
+        graph.operators.append(Operator(kind=kind, inputs=inputs, outputs=(output,)))
+    x = RANDOM.normal(size=(2, 2, 3, 1)).astype(np.float32)
+    found = from_file(read_graph(graph), engine="numpy").predict(x)
+    np.testing.assert_array_equal(found, x.repeat(2, 1).repeat(2, 2))

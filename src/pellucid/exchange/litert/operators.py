@@ -184,12 +184,19 @@ def _mean(op: OperatorView) -> Tensor:
     return op.builder.global_average(op.ref, x, as_image=True)
 
 
-def _arithmetic(op: OperatorView) -> Tensor:
-    """ADD, SUB, MUL, DIV of a value and a constant, or of two values."""
+_WHOLE = {"ADD": np.add, "MUL": np.multiply, "SUB": np.subtract}
+
+
+def _arithmetic(op: OperatorView) -> Array | Tensor:
+    """ADD, SUB, MUL, DIV of a value and a constant, of two values, or of sizes."""
     kind = op.operator.kind
     constants = [i for i, v in enumerate(op.values) if isinstance(v, np.ndarray)]
     if not constants:
         return _combine(op)
+    if len(constants) == 2 and kind in _WHOLE:
+        sizes = [op.array(i) for i in constants]
+        if all(array.dtype.kind == "i" for array in sizes):
+            return np.asarray(_WHOLE[kind](*sizes))
     constant = op.weight(constants[0], op.array(constants[0]).ndim)
     x = op.tensor(1 - constants[0])
     if kind == "DIV" and constants == [0]:
