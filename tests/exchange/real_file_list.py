@@ -321,6 +321,12 @@ _VOICE: dict[str, Any] = {
 _MEDIAPIPE = "mediapipe/modules"
 _CACHES = ((50, 400), *[(19, 1, 128)] * 4)
 
+_HANDS = ("Kazuhito00/hand-gesture-recognition-using-mediapipe", "19311a6")
+_KEYPOINT = "model/keypoint_classifier/keypoint_classifier"
+_HISTORY = "model/point_history_classifier/point_history_classifier"
+_SUPPORT = ("tensorflow/tflite-support", "dd3362e")
+_TASKS = "tensorflow_lite_support/cc/test/testdata/task/vision"
+
 FILES: list[RealFile] = [
     *_github(*_TINY, f"{_ANOMALY}/ad01.h5", f"{_ANOMALY}/ad01_fp32.tflite"),
     *_github(*_TINY, f"{_IMAGE}/pretrainedResnet.h5"),
@@ -611,5 +617,64 @@ FILES: list[RealFile] = [
     ),
     *_github(
         "espressif/esp-dl", "12c0616d", f"{_STREAMING}/main/models/esp32s3/model.onnx"
+    ),
+    *_github(
+        "AIZOOTech/FaceMaskDetection", "256dc65", "models/face_mask_detection.tflite"
+    ),
+    *_github("DayBreak-u/chineseocr_lite", "54a3df5", "models/angle_net.onnx"),
+    *_github(
+        "DayBreak-u/chineseocr_lite",
+        "54a3df5",
+        "models/dbnet.onnx",
+        input_shape=(160, 160),
+    ),
+    *_github("cunjian/pytorch_face_landmark", "6f34bf9", "onnx/pfld.onnx"),
+    *_github(
+        "dog-qiuqiu/FastestDet", "50473cd", "example/onnx-runtime/FastestDet.onnx"
+    ),
+    *_github(
+        "ShiqiYu/libfacedetection.train",
+        "0047ac2",
+        "onnx/yunet_n_320_320.onnx",
+        absolute=5e-6,
+    ),
+    *_github(*_HANDS, f"{_KEYPOINT}.hdf5", f"{_KEYPOINT}.tflite"),
+    *_github(*_HANDS, f"{_HISTORY}.hdf5", f"{_HISTORY}.tflite"),
+    *_github(
+        "omar178/Emotion-recognition", "4225682", "models/_mini_XCEPTION.102-0.66.hdf5"
+    ),
+    *_github(
+        "Volcomix/virtual-background",
+        "99dfe4a",
+        "public/models/segm_full_v679.tflite",
+        "public/models/segm_lite_v681.tflite",
+    ),
+    *_github(
+        "emza-vs/ModelZoo",
+        "41200a3",
+        "Models/Object_detection/SSD/ssd_slim_120x160x1_v1_int8.tflite",
+    ),
+    *_github("mit-han-lab/tinyengine", "47bb283", "assets/detection.tflite"),
+    *_github("mit-han-lab/tinyengine", "47bb283", "assets/vww.tflite"),
+    *_github("breizhn/DTLN", "1de1f15", "pretrained_model/model_1.onnx"),
+    *_github("breizhn/DTLN", "1de1f15", "pretrained_model/model_2.onnx"),
+    *_github(
+        "breizhn/DTLN",
+        "1de1f15",
+        "pretrained_model/model_1.tflite",
+        "pretrained_model/model_2.tflite",
+    ),
+    *_github(
+        "reiinakano/arbitrary-image-stylization-tfjs",
+        "5c93b21",
+        "saved_model_transformer_separable_js/model.json",
+        input_shape=((64, 64, 3), (1, 1, 100)),
+    ),
+    *_github(
+        *_SUPPORT,
+        f"{_TASKS}/automl_labeler_model.tflite",
+        f"{_TASKS}/deeplabv3.tflite",
+        f"{_TASKS}/mobilenet_v1_0.25_224_1_default_1.tflite",
+        f"{_TASKS}/coco_ssd_mobilenet_v1_1.0_quant_2018_06_29.tflite",
     ),
 ]
