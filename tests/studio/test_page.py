@@ -482,6 +482,15 @@ def test_a_narrow_phone_needs_no_sideways_scrolling(open_page: Any, view: str) -
     assert width <= 360
 
 
+def test_regions_of_the_walk_have_names_of_their_own(open_page: Any) -> None:
+    page = open_page("walk")  # of a network with two dense layers
+    drawn(page, "walk")
+    regions = page.locator("#walk-steps [role=region]")
+    names = regions.evaluate_all("all => all.map((one) => one.ariaLabel)")
+    assert len(names) > 4
+    assert len(set(names)) == len(names)
+
+
 def test_motion_is_reduced_where_it_is_asked(open_page: Any) -> None:
     page = open_page(reduced_motion="reduce")
     style = "getComputedStyle(document.documentElement).scrollBehavior"
