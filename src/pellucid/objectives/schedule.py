@@ -38,7 +38,13 @@ class Progress:
 
 
 class UncountedProgress(Progress):
-    """Where training stands on data that does not tell how long it is."""
+    """Where training stands on data that does not tell how long it is.
+
+    Parameters
+    ----------
+    step, steps, epoch, steps_per_epoch, losses, base_rate, last_rate
+        As in `Progress`; to ask for `steps` is an error.
+    """
 
     __slots__ = ()
 
