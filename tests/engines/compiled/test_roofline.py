@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
+from pellucid.engines.compiled.codegen import Kernel
 from pellucid.engines.compiled.codegen.cpu import target
-from pellucid.engines.compiled.roofline import StepCost, by_node, measure_peaks
+from pellucid.engines.compiled.program.program_ir import (
+    KernelCall,
+    ParallelRegion,
+    Task,
+)
+from pellucid.engines.compiled.roofline import (
+    Peaks,
+    StepCost,
+    by_node,
+    measure_peaks,
+    profile,
+)
 
 
 def test_a_core_multiplies_at_least_one_vector_in_two_cycles():
@@ -33,3 +47,16 @@ def test_steps_of_a_node_are_joined_by_their_time():
     assert first.arithmetic == pytest.approx(0.5)
     assert first.bandwidth == pytest.approx(0.5)
     assert second == steps[1]
+
+
+def test_blocks_of_a_task_each_do_their_arithmetic_for_all_images():
+    step = KernelCall(Kernel("k", (), print), None, (), "task", "a")
+    step.multiply_adds = 100
+    phase = ParallelRegion("tasks", tasks=[Task([step], blocks=4)])
+    cycles = iter([0, 1000])
+    program = SimpleNamespace(
+        low=SimpleNamespace(phases=[phase]), cycles=lambda step: next(cycles)
+    )
+    peaks = Peaks(multiply_adds=32.0, read_bytes=1.0, cycles_per_s=1e9)
+    (cost,) = profile(program, lambda: None, peaks, images=8, rounds=1)
+    assert cost.arithmetic == pytest.approx(100 * 4 * 8 / 1000 / 32)

@@ -149,20 +149,29 @@ def profile(
             least[step] = min(least.get(step, taken), taken)
     ran = [step for step in steps if least[step]]
     total = sum(least[step] for step in ran)
-    return [_cost(step, least[step], total, peaks, images) for step in ran]
+    tasks = [task for phase in program.low.phases for task in phase.tasks]
+    blocks = {step: task.blocks for task in tasks for step in task.steps}
+    many = {step: images * blocks.get(step, 1) for step in ran}
+    return [
+        _cost(step, (least[step], total), peaks, images, many[step]) for step in ran
+    ]
 
 
 def _cost(
-    step: KernelCall, cycles: int, total: int, peaks: Peaks, images: int
+    step: KernelCall, cycles: tuple[int, int], peaks: Peaks, images: int, many: int
 ) -> StepCost:
-    many = 1 if step.per == "task" else images
+    """Return the cost of a step; ``cycles``: its own, and all steps'.
+
+    ``many`` is how often it does an image's arithmetic: a task's blocks are all alike.
+    """
+    own, total = cycles
     return StepCost(
         node=step.node,
         kernel=step.kernel.name,
-        seconds=cycles / peaks.cycles_per_s / images,
-        share=cycles / total,
-        arithmetic=step.multiply_adds * many / cycles / peaks.multiply_adds,
-        bandwidth=_bytes(step) * many / cycles / peaks.read_bytes,
+        seconds=own / peaks.cycles_per_s / images,
+        share=own / total,
+        arithmetic=step.multiply_adds * many / own / peaks.multiply_adds,
+        bandwidth=_bytes(step) * many / own / peaks.read_bytes,
     )
 
 
