@@ -263,7 +263,7 @@ def multiply(
     for first_row, rows, many_rows in runs(split(spec.rows, height)):
         for first, columns, many in runs(split(spec.columns, width)):
             with b.loop(many_rows) as i, b.loop(many) as j:
-                asked = (i * many + j + done) * steps
+                asked = (i * many + j + done) * steps if ahead else i
                 row, column = i * rows + first_row, j * columns + first
                 _multiply_block(
                     b,

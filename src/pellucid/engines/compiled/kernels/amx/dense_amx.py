@@ -34,8 +34,8 @@ PANEL, DEPTHS = 64, 4
 #: in the second cache
 BACK = 64
 
-#: inputs whose gradients are made together: two tiles of rows
-_ROWS = 2 * amx.EDGE
+#: outputs up to which parts of 16 inputs' weights and 32 images lie in the first cache
+SMALL = 128
 #: 16-bit numbers of a part of a left tile
 _PART = amx.EDGE * amx.DEPTH
 
@@ -155,7 +155,7 @@ def _forward_panel(
             at = w + ((k + step * amx.DEPTH) * n + o)
             _cut_weights(b, at, right + step * tile, (columns, deep * tile), spec)
         following = w + ((k + deep * amx.DEPTH) * n + o)
-        for rows, is_it in _heights(count):
+        for rows, is_it in _heights(count, TOGETHER):
             lines = amx.DEPTH * width // (amx.EDGE * (rows // 2 * (columns // 2)))
             how = replace(
                 _product(spec),
@@ -166,7 +166,7 @@ def _forward_panel(
                 sums_row=width,
                 accumulate=True,
             )
-            ahead = amx.Ahead((following,), lines, row_lines=columns, row=n)
+            ahead = _rows_ahead(following, lines, (columns, n))
             with b.when(is_it):
                 cut = layer.x_stride, deep, spec.cuts
                 _cut_images(b, x + k, left, cut, count, rows)
@@ -179,9 +179,19 @@ def _forward_panel(
         (y + r * layer.y_stride).store(apply(b, layer.function, value), o + i)
 
 
-def _heights(count: Value) -> tuple[tuple[int, Value], tuple[int, Value]]:
-    """Return the tiles that some images take, and whether it is so many."""
+def _rows_ahead(place: Pointer, lines: int, row: tuple[int, int]) -> amx.Ahead:
+    """Return rows of weights to ask for: their lines, and numbers from row to row."""
+    row_lines, apart = row
+    if row_lines * amx.EDGE == apart:  # all in one piece
+        return amx.Ahead((place,), lines)
+    return amx.Ahead((place,), lines, row_lines=row_lines, row=apart)
+
+
+def _heights(count: Value, most: int) -> tuple[tuple[int, Value], ...]:
+    """Return the tiles that up to so many images take, and whether they are it."""
     few, many = IMAGES // amx.EDGE, TOGETHER // amx.EDGE
+    if most == IMAGES:
+        return ((few, count <= IMAGES),)
     return (few, count <= IMAGES), (many, count > IMAGES)
 
 
@@ -254,12 +264,19 @@ def _back_panels(layer: Dense) -> list[tuple[int, int]]:
     return split(layer.outputs // amx.DEPTH, BACK)
 
 
+def _back_block(layer: Dense) -> tuple[int, int]:
+    """Return how many inputs' gradients are made together, and of how many images."""
+    if layer.outputs <= SMALL:
+        return amx.EDGE, IMAGES
+    return 2 * amx.EDGE, TOGETHER
+
+
 def _tiles_size(spec: DenseAmx) -> int:
     """Return how many of them are tiles; what the other way needs lies behind."""
-    panels = _back_panels(spec.dense)
-    blocks = spec.dense.inputs // _ROWS if len(panels) > 1 else 1
-    columns = TOGETHER // amx.EDGE
-    return (2 + columns) * panels[0][1] * _tile(spec) + blocks * _ROWS * TOGETHER
+    panels, (rows, images) = _back_panels(spec.dense), _back_block(spec.dense)
+    blocks = spec.dense.inputs // rows if len(panels) > 1 else 1
+    columns = images // amx.EDGE
+    return (2 + columns) * panels[0][1] * _tile(spec) + blocks * rows * images
 
 
 @kernel(grad_y="f32*", w="f32*", grad_x="f32*", scratch="f32*", images="n")
@@ -275,10 +292,11 @@ def dense_amx_grad_input(
 ) -> None:
     """grad_x[m, k] = or += Σ grad_y[m, n] · w[k, n]; columns of sums are images."""
     behind, layer = scratch + _tiles_size(spec), spec.dense
+    _, most = _back_block(layer)
     with b.when(images < FEW):
         b.call(dense.dense_grad_input, grad_y, w, grad_x, behind, images, spec=layer)
-    with b.when(images >= FEW), amx.tiles(b), b.loop(images, step=TOGETHER) as m:
-        count = b.smaller(images - m, TOGETHER)
+    with b.when(images >= FEW), amx.tiles(b), b.loop(images, step=most) as m:
+        count = b.smaller(images - m, most)
         rows = (grad_y + m * layer.y_stride, w, grad_x + m * layer.x_stride, scratch)
         _grad_input_block(b, rows, count, spec)
 
@@ -289,24 +307,24 @@ def _grad_input_block(
     count: Value,
     spec: DenseAmx,
 ) -> None:
-    """Make the gradient of up to 64 images, 32 inputs at a time.
+    """Make the gradient of some images, 16 or 32 inputs at a time.
 
     They go backwards: the last weights of the forward pass are still at hand.
     """
     grad_y, w, grad_x, scratch = places
     layer, tile, cuts = spec.dense, _tile(spec), spec.cuts
-    n, panels = layer.outputs, _back_panels(layer)
-    most, blocks = panels[0][1], layer.inputs // _ROWS
+    n, panels, (height, images) = layer.outputs, _back_panels(layer), _back_block(layer)
+    most, blocks, size = panels[0][1], layer.inputs // height, height * images
     left, right = scratch.cast("i16"), (scratch + 2 * most * tile).cast("i32")
-    sums = scratch + (2 + TOGETHER // amx.EDGE) * most * tile
+    sums = scratch + (2 + images // amx.EDGE) * most * tile
     is_one = len(panels) == 1
-    clear(b, sums, (1 if is_one else blocks) * _ROWS * TOGETHER)
+    clear(b, sums, size if is_one else blocks * size)
 
     def put(block: Value, sums: Pointer) -> None:
-        k = (b.i64(blocks - 1) - block) * _ROWS
+        k = (b.i64(blocks - 1) - block) * height
         is_spoilt = _put_turned(b, sums, grad_x + k, count, spec)
         with b.when(is_spoilt):
-            part = replace(layer, inputs=_ROWS)
+            part = replace(layer, inputs=height)
             rows = grad_y, w + k * n, grad_x + k, scratch + _tiles_size(spec)
             b.call(dense.dense_grad_input, *rows, count, spec=part)
 
@@ -321,46 +339,50 @@ def _grad_input_block(
                     there = right + (to * tile + t * amx.WORDS)
                     _turn(b, left.cast("i32") + t * amx.WORDS, there)
             with b.loop(blocks) as block:
-                k = (b.i64(blocks - 1) - block) * _ROWS
-                held = sums if is_one else sums + block * (_ROWS * TOGETHER)
+                k = (b.i64(blocks - 1) - block) * height
+                held = sums if is_one else sums + block * size
                 at = w + (k * n + o)
-                _cut_rows(b, at, left, (n, steps, cuts), _ROWS)
-                following = at + (-_ROWS * n)
-                for columns, is_it in _heights(count):
+                _cut_rows(b, at, left, (n, steps, cuts), height)
+                following = at + (-height * n)
+                for columns, is_it in _heights(count, images):
                     how = replace(
                         _product(spec),
+                        rows=height // amx.EDGE,
                         columns=columns,
                         left_block=2 * steps * tile,
                         right_column=steps * tile,
-                        sums_row=TOGETHER,
+                        sums_row=images,
                         accumulate=not is_one,
                     )
-                    lines = _ROWS * amx.DEPTH // (amx.EDGE * (columns // 2))
-                    ahead = amx.Ahead((following,), lines, row_lines=2 * steps, row=n)
+                    lines = height * amx.DEPTH // (amx.EDGE * (columns // 2))
+                    ahead = _rows_ahead(following, lines, (2 * steps, n))
                     with b.when(is_it):
                         amx.multiply(b, left, right, held, steps, how, ahead)
                 if is_one:
                     put(block, held)
     if not is_one:
         with b.loop(blocks) as block:
-            put(block, sums + block * (_ROWS * TOGETHER))
+            put(block, sums + block * size)
 
 
 def _put_turned(
     b: Builder, sums: Pointer, grad_x: Pointer, count: Value, spec: DenseAmx
 ) -> Value:
-    """Write 32 inputs' gradients of some images, unless one is not finite.
+    """Write some inputs' gradients of some images, unless one is not finite.
 
     Returns whether one is.
     """
-    seen = b.var(b.zeros())
-    with b.loop(_ROWS * TOGETHER, step=amx.EDGE) as i:
-        seen.add(sums.vector(i) * 0.0)
-    is_spoilt = _is_spoilt(b, seen.get(), spec)
+    height, images = _back_block(spec.dense)
+    seen = [b.var(b.zeros()) for _ in range(4)]  # sums that do not wait for each other
+    with b.loop(height, step=len(seen)) as k, b.loop(count, step=amx.EDGE) as m:
+        for r, one in enumerate(seen):
+            one.add((sums + ((k + r) * images + m)).vector() * 0.0)
+    total = (seen[0].get() + seen[1].get()) + (seen[2].get() + seen[3].get())
+    is_spoilt = _is_spoilt(b, total, spec)
     count = b.select(is_spoilt, b.i64(0), count)
-    with b.loop(count, step=amx.EDGE) as m, b.loop(_ROWS, step=amx.EDGE) as k:
-        at = sums + (k * TOGETHER + m)
-        held = [at.vector(r * TOGETHER) for r in range(amx.EDGE)]
+    with b.loop(count, step=amx.EDGE) as m, b.loop(height, step=amx.EDGE) as k:
+        at = sums + (k * images + m)
+        held = [at.vector(r * images) for r in range(amx.EDGE)]
         for image, value in enumerate(square(b, held)):
             with b.when(count - m > image):
                 to = grad_x + ((m + image) * spec.dense.x_stride + k)
