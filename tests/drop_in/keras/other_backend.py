@@ -28,15 +28,24 @@ def make(optimizer: Any) -> Any:
 
 
 def compare(makers: Any) -> None:
-    """Compare figures, predictions, weights and slots after some training."""
+    """Compare figures, predictions, weights and slots after some training.
+
+    All batches are of 8, as Keras compiles anew for others.
+    """
     rng = np.random.default_rng(0)
-    x = [rng.normal(size=(20, n)).astype(np.float32) for n in (4, 3)]
-    y = rng.integers(0, 3, 20)
+    x = [rng.normal(size=(24, n)).astype(np.float32) for n in (4, 3)]
+    y = rng.integers(0, 3, 24)
     models = [make(makers()) for _ in range(2)]
     found = []
     for model in (models[0], pl.compile(models[1], threads=1)):
         history = model.fit(
-            x, y, epochs=2, batch_size=8, shuffle=False, verbose=0, validation_split=0.2
+            x,
+            y,
+            epochs=2,
+            batch_size=8,
+            shuffle=False,
+            verbose=0,
+            validation_split=1 / 3,
         ).history
         batch = [array[:8] for array in x]
         found.append(
@@ -44,7 +53,7 @@ def compare(makers: Any) -> None:
                 *history.values(),
                 model.train_on_batch(batch, y[:8]),
                 model.test_on_batch(batch, y[:8]),
-                model.evaluate(x, y, verbose=0),
+                model.evaluate(x, y, batch_size=8, verbose=0),
                 model.predict(x, batch_size=8, verbose=0),
                 model.predict_on_batch(batch),
                 *(v.numpy() for v in (*model.variables, *model.optimizer.variables)),

@@ -189,6 +189,22 @@ def test_lbfgs_takes_pytorchs_steps(pair: tuple[Any, Any], same_state: Any) -> N
     same_state(pair[1], pair[0])
 
 
+def test_batch_norm_takes_the_mean_of_all_batches(same_state: Any) -> None:
+    module, twin = twins(nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4)))
+    drop_in = pl.compile(twin, threads=1)
+    batches = [torch.randn(5, 3) + i for i in range(4)]
+    for one in (module, drop_in):
+        one(batches[0])  # by momentum, until then
+        torch.optim.swa_utils.update_bn(batches, one)
+    same_state(drop_in, module)
+    for one in (module, drop_in):
+        one[1].momentum = None
+        for i, x in enumerate(batches[:3]):
+            one.train(i != 1)(x).square().mean().backward()
+    same_state(drop_in, module)
+    close(drop_in[0].weight.grad, module[0].weight.grad, 1e-4)
+
+
 def test_what_trains_first_compiles_no_prediction() -> None:
     drop_in = pl.compile(nn.Linear(3, 2), threads=1)
     drop_in(torch.rand(4, 3)).sum().backward()

@@ -115,7 +115,26 @@ def test_a_batch_of_one_value_per_channel_is_refused_as_pytorch_does() -> None:
         pl.compile(module)(torch.randn(1, 3))
 
 
-def test_a_batch_norm_of_the_mean_of_all_batches_is_refused_in_training() -> None:
+def test_a_training_step_refuses_batch_norms_of_the_mean_of_all_batches() -> None:
     module = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4, momentum=None))
-    with pytest.raises(ExchangeError, match="norm '1' must have a number as momentum"):
-        pl.compile(module)(torch.randn(2, 3))
+    optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
+    drop_in = pl.compile(module, loss=nn.MSELoss(), optimizer=optimizer)
+    with pytest.raises(ExchangeError, match="number as momentum in train_step"):
+        drop_in.train_step(torch.randn(2, 3), torch.randn(2, 4))
+
+
+def test_masks_that_are_not_dropouts_are_refused_in_training() -> None:
+    def drop(m: Any, x: Any) -> Any:
+        mask = x.new_empty(x.shape[0], 1).bernoulli_(0.8) if m.training else 1.0
+        return x * mask
+
+    module = Calls(drop)
+    with pytest.raises(ExchangeError, match="StochasticDepth and timm's DropPath"):
+        pl.compile(module)(torch.randn(2, 4))
+    pl.compile(module.eval())(torch.randn(2, 4))
+
+
+def test_recurrent_cells_with_relu_are_refused() -> None:
+    module = nn.Sequential(nn.RNN(3, 2, nonlinearity="relu", batch_first=True))
+    with pytest.raises(ExchangeError, match="must have nonlinearity='tanh', as Simple"):
+        pl.compile(module)(torch.randn(2, 4, 3))

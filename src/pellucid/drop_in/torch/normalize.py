@@ -47,6 +47,12 @@ def normalize(archive: Archive, *, is_training: bool) -> Normalized:
             targets[node["outputs"][0]["as_tensor"]["name"]] = targets[first]
             counters[targets[first]] = counters.get(targets[first], 0) + by
             continue
+        if name.startswith("bernoulli"):
+            raise ExchangeError(
+                "compile: random masks must be dropout's; got others, as "
+                "torchvision.ops.StochasticDepth and timm's DropPath draw them for "
+                "whole images. Set their rates to 0, or give partial=True."
+            )
         kept.append(node)
         if name not in _MODES:
             continue

@@ -27,7 +27,7 @@ from pellucid.drop_in.torch.objectives import (
 )
 from pellucid.drop_in.torch.probe import check_network, check_prediction
 from pellucid.drop_in.torch.shells import make_source
-from pellucid.drop_in.torch.trace import Shapes, Trace, trace
+from pellucid.drop_in.torch.trace import Shapes, Trace, find_averaging, trace
 from pellucid.engines.compiled.session_weights import Vector
 from pellucid.errors import ExchangeError
 from pellucid.objectives import Loss
@@ -83,6 +83,7 @@ class Runner:
         self._batches = 0  # that counters do not contain yet
         self._accesses = 0  # how often somebody may have got hold of tensors
         self._seen: Seen | None = None
+        self._averaging: list[Any] = []
         self._integers: dict[str, tuple[Any, int]] = {}  # and their versions
 
     @property
@@ -106,12 +107,14 @@ class Runner:
             shape.compared = self._accesses
         parameters = [tensors[name] for name in shape.parameter_names]
         if modes.is_training:
+            means = self._means(shape.traced)
             outputs = TrainingPass.apply(  # type: ignore[no-untyped-call]
                 shape, *inputs, *parameters
             )
             buffers = {name: tensors[name] for name in shape.buffers}
             shape.give(buffers)
             self._count(shape.traced, 1)
+            _average(means)
         elif torch.is_grad_enabled():
             outputs = PredictionPass.apply(  # type: ignore[no-untyped-call]
                 shape, *inputs, *parameters
@@ -119,6 +122,16 @@ class Runner:
         else:
             outputs = shape.predict(inputs)
         return shape.finish(outputs)
+
+    def _means(self, traced: Trace) -> list[tuple[Any, Any, Any]]:
+        """Return batch norms that average over all batches, and their means so far."""
+        parts = [part for part in self._averaging if part.training]
+        if parts and any(by > 1 for by in traced.counters.values()):
+            raise ExchangeError(
+                "compile: batch norm must be called once in a pass where its momentum "
+                "is None, the mean of all batches; got one that is called again."
+            )
+        return [(p, p.running_mean.clone(), p.running_var.clone()) for p in parts]
 
     def shape_of(self, drop_in: Any, inputs: Inputs) -> CompiledShape:
         """Return what runs inputs of those shapes; compile it where it is new.
@@ -198,7 +211,7 @@ class Runner:
         self._traces.clear()
         self._latest.clear()
         self._integers.clear()
-        self._seen = Seen(drop_in)
+        self._seen, self._averaging = Seen(drop_in), find_averaging(drop_in)
 
     def _have_integers_changed(self) -> bool:
         now = all_tensors(self._source) if self._integers else {}
@@ -259,6 +272,11 @@ class Runner:
             )
         check_unhooked(drop_in, self.request.optimizer)
         shape, kind = self._trainer(drop_in, inputs)
+        if any(part.training for part in self._averaging):
+            raise ExchangeError(
+                "compile: batch norm must have a number as momentum in train_step; got "
+                "None, the mean of all batches. Train by your own loop instead."
+            )
         shape.check_batch(inputs)
         targets = shape.targets(y, len(inputs[0]), self.request.loss)
         state = OptimizerState(self.request.optimizer, kind.slots)
@@ -372,6 +390,14 @@ class Runner:
         buffers = dict(self._source.named_buffers(remove_duplicate=False))
         for name, by in traced.counters.items():
             buffers[name] += by * batches
+
+
+def _average(means: list[tuple[Any, Any, Any]]) -> None:
+    """Make batch norms' statistics, now those of the batch, the mean of all batches."""
+    for part, mean, variance in means:
+        share = 1 / int(part.num_batches_tracked)
+        part.running_mean.copy_(mean.lerp_(part.running_mean, share))
+        part.running_var.copy_(variance.lerp_(part.running_var, share))
 
 
 def _by_slot(

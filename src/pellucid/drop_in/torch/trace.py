@@ -159,21 +159,12 @@ def _own_tensors(module: Any) -> set[str]:
 
 def _export(module: Any, shapes: Shapes, modes: Modes) -> tuple[Archive, Any]:
     """Export a module in its modes; it and PyTorch's generators stay as they were."""
-    for name, part in module.named_modules():
-        is_norm = isinstance(part, nn.modules.batchnorm._BatchNorm)
-        trains = modes.whole is not (name in modes.others)
-        if is_norm and trains and part.momentum is None:
-            raise ExchangeError(
-                f"compile: batch norm '{name}' must have a number as momentum in "
-                "training; got None, the mean of all batches, as swa_utils.update_bn "
-                "takes it. Use the module itself there."
-            )
     inputs = tuple(torch.zeros(2, *shape) for shape in shapes)
     batch: Any = torch.export.ShapesCollection()  # type: ignore[no-untyped-call]
     for x in inputs:
         batch[x] = {0: torch.export.Dim("batch")}
     try:
-        with in_mode(module, modes), warnings.catch_warnings():
+        with in_mode(module, modes), _averaging(module), warnings.catch_warnings():
             # recurrent layers keep lists of their weights
             warnings.filterwarnings("ignore", message="The tensor attribute")
             program = torch.export.export(module, inputs, dynamic_shapes=batch)
@@ -202,6 +193,34 @@ def in_mode(module: Any, given: Modes) -> Iterator[None]:
         finally:
             for part, mode in modes:
                 part.training = mode
+
+
+def find_averaging(module: Any) -> list[Any]:
+    """Return the batch norms whose statistics are the mean of all batches."""
+    return [
+        part
+        for _, part in nn.Module.named_modules(module)
+        if isinstance(part, nn.modules.batchnorm._BatchNorm)
+        and part.momentum is None
+        and part.running_mean is not None
+    ]
+
+
+@contextlib.contextmanager
+def _averaging(module: Any) -> Iterator[None]:
+    """Let batch norms that average over all batches keep the last one's statistics.
+
+    How much of a batch counts depends on how many there were: whoever runs the network
+    takes the mean.
+    """
+    parts = find_averaging(module)
+    try:
+        for part in parts:
+            part.momentum = 1.0
+        yield
+    finally:
+        for part in parts:
+            part.momentum = None
 
 
 def _read(

@@ -98,10 +98,15 @@ def zeros(op: OperatorView) -> Array:
     return np.zeros([1 if n == BATCH else n for n in op.get("size")], np.float32)
 
 
+def _refuse_relu(op: OperatorView) -> Any:
+    op.refuse("have nonlinearity='tanh', as SimpleRNN has", "'relu'")
+
+
 READERS: dict[str, Callable[[OperatorView], Any]] = {
     "gru": _recurrent(pl.GRU),
     "lstm": _recurrent(pl.LSTM),
     "new_zeros": zeros,
+    "rnn_relu": _refuse_relu,
     "rnn_tanh": _recurrent(pl.SimpleRNN),
     "zeros": zeros,
 }
