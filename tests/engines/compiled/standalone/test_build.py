@@ -65,7 +65,16 @@ def flat() -> pl.Network:
     return pl.Sequential(pl.Input(3, 3, 1), pl.Flatten(), pl.ReLU(), pl.Dense(2))
 
 
-@pytest.mark.parametrize("make", [residual, two_branches, flat])
+def dense_block() -> pl.Network:
+    """Concatenations that grow in place, whose pixels lie further apart."""
+    x = image = pl.Input(6, 5, 8)
+    for _ in range(3):
+        y = pl.ReLU()(pl.BatchNorm()(x))
+        x = pl.Concat()(x, pl.Conv2D(4, kernel_size=3, padding=1)(y))
+    return pl.Network(inputs=image, outputs=pl.Dense(3)(pl.GlobalAvgPool2D()(x)))
+
+
+@pytest.mark.parametrize("make", [residual, two_branches, flat, dense_block])
 def test_prediction_is_the_engines_whatever_memory_held(
     make: Callable[[], pl.Network], load: Callable[[Build], Any]
 ) -> None:
