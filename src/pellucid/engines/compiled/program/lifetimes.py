@@ -10,6 +10,7 @@ from pellucid.network.layers import (
     Add,
     AvgPool2D,
     BatchNorm,
+    Concat,
     Conv2D,
     Dense,
     GlobalAvgPool2D,
@@ -122,7 +123,7 @@ def _layouts_of_outputs(low: LoweringContext) -> dict[Buffer, ImageLayout]:
             continue
         seen.setdefault(value.buffer, set()).add(value.map)
         is_in_place = node.name in low.gated  # of what was written whole
-        if not is_in_place and not isinstance(node.layer, WRITE_ALL):
+        if not is_in_place and not isinstance(node.layer, (*WRITE_ALL, Concat)):
             others.add(value.buffer)
     return {
         buffer: next(iter(maps))

@@ -236,7 +236,7 @@ class Program:
         self._for_many = {b: self._integers[b.slot] for b in self._starts_of_one}
         self._is_for_one = False
         self._memory, self._capacity = raw, wanted
-        self.bytes = total
+        self.bytes = total + self._memory_of_one.size
         self.is_fresh = False
 
     def arrange(self, *, for_one: bool) -> None:
@@ -251,7 +251,7 @@ class Program:
             base = raw.ctypes.data + (-raw.ctypes.data) % 64
             self._for_one = {b: base + at for b, at in self._starts_of_one.items()}
             self._memory_of_one = raw
-            self.bytes += self._bytes_of_one
+            self.bytes += raw.size
         places = self._for_one if for_one else self._for_many
         for buffer, place in places.items():
             self.point(buffer, place)
