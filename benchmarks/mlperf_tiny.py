@@ -186,8 +186,8 @@ def compare_own(
     with tempfile.TemporaryDirectory() as folder:
         paths = {
             "LiteRT": Path(folder) / "net.int8.tflite",
-            "C": Path(folder) / "net.int8.c",
-            "native": Path(folder) / "net.int8.a",
+            "C": Path(folder) / "portable.int8.c",
+            "native": Path(folder) / "code.int8.a",
         }
         accuracy = {"float": own.evaluate((images, labels))["accuracy"]}
         for name, path in paths.items():
