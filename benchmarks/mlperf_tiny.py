@@ -2,8 +2,8 @@
 
 Run: ``python benchmarks/mlperf_tiny.py [FOLDER] [--cifar10 DATA] [--rounds 30] [--out
 FILE]``, FOLDER a checkout of github.com/mlcommons/tiny; needs gcc. With DATA, CIFAR-10
-as `pl.data.load` takes it, there is a ResNet-8 of our own as well: ``--model FILE``, or
-trained here with quantization; its accuracy in each one's hands is on ``--images``
+as `pl.data.load` takes it, there is a ResNet-8 of our own as well, of ``--model FILE`` or
+trained here, both with quantization; its accuracy in each one's hands is on ``--images``
 test images. One image, one thread, processor time;
 the contenders take turns, a few calls each, forth in one round and back in the next:
 LiteRT (XNNPACK) and the compiled engine from Python, native code of the same network
@@ -182,14 +182,15 @@ def compare_own(
         own = train(np.asarray(first.images), np.asarray(first.labels))
     else:
         own = pl.load(model, engine=pl.engines.compiled(threads=1))
-    images, labels = np.asarray(test.images[:count]), np.asarray(test.labels[:count])
+    some = np.linspace(0, len(test.labels) - 1, count).astype(int)  # of all classes
+    images, labels = np.asarray(test.images[some]), np.asarray(test.labels[some])
     with tempfile.TemporaryDirectory() as folder:
         paths = {
             "LiteRT": Path(folder) / "net.int8.tflite",
             "C": Path(folder) / "portable.int8.c",
             "native": Path(folder) / "code.int8.a",
         }
-        accuracy = {"float": own.evaluate((images, labels))["accuracy"]}
+        accuracy = {"as trained": own.evaluate((images, labels))["accuracy"]}
         for name, path in paths.items():
             pl.exchange.write(own, path)
             accuracy[name] = pl.exchange.accuracy(own, path, images, labels).after
