@@ -2,14 +2,14 @@
 
 Run: ``python benchmarks/mlperf_tiny.py [FOLDER] [--cifar10 DATA] [--rounds 30] [--out
 FILE]``, FOLDER a checkout of github.com/mlcommons/tiny; needs gcc. With DATA, CIFAR-10
-as `pl.data.load` takes it, there is a ResNet-8 of our own as well, of ``--model FILE`` or
-trained here, both with quantization; its accuracy in each one's hands is on ``--images``
-test images. One image, one thread, processor time;
-the contenders take turns, a few calls each, forth in one round and back in the next:
-LiteRT (XNNPACK) and the compiled engine from Python, native code of the same network
-and int8 C (``-O3 -march=native``) of its float form by ctypes. Prints the least and the
-median, sizes and memory, and on how many of 64 random images all outputs of the engine
-equal those of LiteRT's reference kernels and those of its default ones.
+as `pl.data.load` takes it, there is a ResNet-8 of our own as well, of ``--model FILE``
+or trained here, both with quantization; its accuracy in each one's hands is on
+``--images`` test images. One image, one thread, processor time; the contenders take
+turns, a few calls each, forth in one round and back in the next: LiteRT (XNNPACK) and
+the compiled engine from Python, native code of the same network and int8 C (``-O3
+-march=native``) of its float form by ctypes. Prints the least and the median, sizes and
+memory, and on how many of 64 random images all outputs of the engine equal those of
+LiteRT's reference kernels and those of its default ones.
 """
 
 from __future__ import annotations
