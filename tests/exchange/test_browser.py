@@ -27,12 +27,28 @@ RUNTIME = (
 )
 
 
+#: by which a page may share memory among its threads
+ISOLATED = {
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Embedder-Policy": "require-corp",
+}
+
+
 class _Quiet(http.server.SimpleHTTPRequestHandler):
     extensions_map = {  # noqa: RUF012 - as in its base
         **http.server.SimpleHTTPRequestHandler.extensions_map,
         ".mjs": "text/javascript",
         ".wasm": "application/wasm",
     }
+
+    def __init__(self, *given: Any, headers: dict[str, str], **named: Any) -> None:
+        self._headers = headers
+        super().__init__(*given, **named)
+
+    def end_headers(self) -> None:
+        for name, value in self._headers.items():
+            self.send_header(name, value)
+        super().end_headers()
 
     def log_message(self, *arguments: Any) -> None:
         """Say nothing."""
@@ -49,9 +65,15 @@ def page(browser: Any) -> Iterator[Any]:
 
 
 @pytest.fixture
-def show(page: Any, tmp_path: Any) -> Iterator[Any]:
+def headers() -> dict[str, str]:
+    """What the server says besides."""
+    return {}
+
+
+@pytest.fixture
+def show(page: Any, tmp_path: Any, headers: dict[str, str]) -> Iterator[Any]:
     """Serve the folder; return a function that opens a page of it."""
-    handler = functools.partial(_Quiet, directory=str(tmp_path))
+    handler = functools.partial(_Quiet, directory=str(tmp_path), headers=headers)
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -118,8 +140,12 @@ def test_the_es_module_gives_the_same_in_chromium(
 
 
 @pytest.mark.skipif(shutil.which("wasm-ld") is None, reason="there is no wasm-ld")
+@pytest.mark.parametrize(
+    ("target", "headers", "threads"),
+    [("wasm32-threads", {}, 1), ("wasm32-threads", ISOLATED, 3)],
+)
 def test_webassembly_predicts_and_trains_in_chromium(
-    images_of, agree, answer, tmp_path
+    target, threads, images_of, agree, answer, tmp_path
 ):
     network = pl.Sequential(
         pl.Input(8, 8, 1),
@@ -129,18 +155,22 @@ def test_webassembly_predicts_and_trains_in_chromium(
     )
     options = {"loss": "cross_entropy", "optimizer": pl.Adam(1e-2), "seed": 1}
     model = pl.Model(network, engine="compiled", **options)
-    exchange.write(model, tmp_path / "model.wasm.mjs", train=True)
+    exchange.write(model, tmp_path / "model.wasm.mjs", train=True, target=target)
     images = images_of(model, 3)
     script = """
-      import { predict, trainStep, saveState, loadState } from "./model.wasm.mjs";
+      import { predict, trainStep, saveState, loadState, threads, ready }
+        from "./model.wasm.mjs?threads=3";
+      const come = (await ready).filter((one) => one.status === "fulfilled");
       const kept = saveState();
       const answer = (images) => {
         loadState(kept); // Playwright calls once more, to see whether it is there
         const first = [...predict(images)];
-        return [...first, ...[1, 2, 3].map(() => trainStep(images, [2, 0, 1]))];
+        const losses = [1, 2, 3].map(() => trainStep(images, [2, 0, 1]));
+        return [...first, ...losses, threads, come.length];
       };
     """
-    got = answer(script, images)
+    *got, most, come = answer(script, images)
+    assert (most, come) == (threads, threads - 1)
     agree(np.reshape(got[:9], (3, 3)), model.predict(images))
     losses = [model.train_step(images, np.array([2, 0, 1])) for _ in range(3)]
     agree(got[9:], losses)

@@ -43,7 +43,11 @@ def export(
     calibration: options.Calibration = None,
     target: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option("--target", help="Processor of --to native: x86-64-v3, aarch64 …"),
+        typer.Option(
+            "--target",
+            help="Processor of --to native (x86-64-v3, aarch64 …), or of --to wasm "
+            "(wasm32, wasm32-threads …).",
+        ),
     ] = None,
     train: Annotated[
         bool,

@@ -68,7 +68,7 @@ def write(
         Images, as `Model.predict` takes them, from which an int8 format learns the
         ranges of activations.
     target : str, optional
-        Native code only: the processor, as in ``pellucid export --target``.
+        Native code and WebAssembly only: as in ``pellucid export --target``.
     train : bool
         Native code and WebAssembly only: whether the training step is there, too.
     batch_size : int
@@ -145,7 +145,7 @@ def _check_options(options: NativeOptions, entries: list[formats.Format]) -> Non
     names = ", ".join(entry.name for entry in entries)
     if options.target is not None and not any(e.has_target for e in entries):
         raise ExchangeError(
-            f"export: target must go with format native; got format {names}."
+            f"export: target must go with format native or wasm; got format {names}."
         )
     if options.train and not all(entry.trains for entry in entries):
         known = ", ".join(f.name for f in formats.FORMATS.values() if f.trains)

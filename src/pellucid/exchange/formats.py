@@ -73,7 +73,7 @@ class Format:
     @property
     def has_target(self) -> bool:
         """Whether it is written for a processor that is named."""
-        return self.is_compiled and self.module == "native"
+        return self.is_compiled
 
     def load(self) -> ModuleType:
         """Import the format's module.

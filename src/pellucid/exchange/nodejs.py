@@ -16,6 +16,12 @@ from pellucid.network import Network
 TFJS = "@tensorflow/tfjs@4.22.0"  # what files are tried on
 _NOT_THERE = 3  # the exit code for that
 
+#: what lets Node 20 run relaxed SIMD, which later ones do as they are
+RELAXED = """
+if (parseInt(process.versions.node) < 21)
+  (await import("node:v8")).setFlagsFromString("--experimental-wasm-relaxed-simd");
+"""
+
 _MODULE = """
 import { pathToFileURL } from "node:url";
 const begin = performance.now();
@@ -119,7 +125,7 @@ def _run_in_node(
         raise ExchangeError(
             "export: JavaScript must be checked in Node; got none. Install Node."
         )
-    script = 'import { readFileSync } from "node:fs";' + opening + _RUN
+    script = 'import { readFileSync } from "node:fs";' + RELAXED + opening + _RUN
     command = [node, "--input-type=module", "--eval"]
     shapes = json.dumps([network.shapes[name] for name in network.inputs])
     done = subprocess.run(

@@ -15,6 +15,8 @@ from oracles.several_ports import triplet, two_branches
 import pellucid as pl
 from pellucid import exchange
 from pellucid.exchange.native.memory import memory_of
+from pellucid.exchange.native.targets import TARGETS
+from pellucid.exchange.native.training import verify_training
 
 pytestmark = pytest.mark.skipif(
     shutil.which("wasm-ld") is None or shutil.which("node") is None,
@@ -123,6 +125,69 @@ def test_a_module_predicts_shows_and_trains_as_the_engine_does(tmp_path: Path) -
     assert "class numbers from 0 to 2; got 3" in said["errors"][3]
     types = (tmp_path / "m.wasm.d.mts").read_text()
     assert "export function trainStep(" in types
+
+
+def learner() -> pl.Model:
+    options: Any = {"loss": "cross_entropy", "optimizer": pl.Adam(1e-2)}
+    return pl.Model(network(), engine="numpy", seed=4, **options)
+
+
+@pytest.mark.parametrize("kind", ["threads", "relaxed", "scalar"])
+def test_each_target_predicts_and_trains(kind: str, tmp_path: Path) -> None:
+    model = learner()
+    shape = (9, *model.network.input_shape)
+    images = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    path = tmp_path / "m.wasm.mjs"
+    exchange.write(model, path, train=True, batch_size=9, target=f"wasm32-{kind}")
+    assert exchange.verify_export(model, path, images).relative < 1e-5
+    assert verify_training(model, path, "wasm", images) < 1e-5
+    exchange.write(model, path, target=f"wasm32-{kind}")
+    assert exchange.verify_export(model, path, images).relative < 1e-5
+    assert f"{TARGETS[f'wasm32-{kind}'].about}." in path.read_text()
+
+
+THREADS = """
+import { isDeepStrictEqual } from "node:util";
+const images = Float32Array.from({ length: 20 * 48 }, (_, i) => Math.sin(i * i));
+const labels = Array.from({ length: 20 }, (_, i) => i % 3), found = [];
+for (const threads of [1, 2, 5, "none"]) {
+  if (threads === "none") globalThis.crossOriginIsolated = false;
+  const model = await import(`./m.wasm.mjs?threads=${threads}`);
+  const come = await model.ready, made = [model.predict(images)];
+  for (const n of [20, 3, 20])
+    made.push(model.trainStep(images.subarray(0, n * 48), labels.slice(0, n)));
+  made.push(model.predict(images), model.weights());
+  found.push(made);
+  console.log(model.threads, come.filter((one) => one.status === "fulfilled").length,
+    isDeepStrictEqual(made, found[0]));
+}
+"""
+
+
+def test_any_number_of_threads_gives_the_same_bits(tmp_path: Path) -> None:
+    path = tmp_path / "m.wasm.mjs"
+    exchange.write(learner(), path, train=True, batch_size=20, target="wasm32-threads")
+    (tmp_path / "driver.mjs").write_text(THREADS)
+    command = ["node", "driver.mjs"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split("\n")[:4] == [
+        "1 0 true",
+        "2 1 true",
+        "5 4 true",
+        "1 0 true",
+    ]
+    assert "export const threads: number;" in (tmp_path / "m.wasm.d.mts").read_text()
+
+
+def test_threads_and_other_processors_are_refused_where_there_are_none(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(pl.ExchangeError, match="target of format wasm must be one of"):
+        exchange.write(learner(), tmp_path / "m.wasm.mjs", target="aarch64")
+    with pytest.raises(pl.ExchangeError, match="wasm32-threads must go with format w"):
+        exchange.write(learner(), tmp_path / "m.a", target="wasm32-threads")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("make", [two_branches, triplet])

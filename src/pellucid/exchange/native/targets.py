@@ -31,6 +31,8 @@ class NativeTarget:
         Whose binary format and calling convention it has.
     emulator : tuple of str
         The command that runs its programs on Linux; empty where there is none.
+    workers : int
+        Most threads that share a call, the caller included.
     levels : tuple of str
         Targets of which one library holds the code of all, the least first; the best
         that the processor has is chosen at run time. Empty for one processor.
@@ -46,6 +48,7 @@ class NativeTarget:
     registers: int = 16
     system: str = "linux"
     emulator: tuple[str, ...] = ()
+    workers: int = 1
     levels: tuple[str, ...] = ()
 
     def for_integers(self) -> NativeTarget:
@@ -72,6 +75,7 @@ class NativeTarget:
             target=target,
             abi=self.abi,
             is_shared=self.system not in ("bare", "wasm"),
+            workers=self.workers,
         )
 
 
@@ -87,6 +91,17 @@ def _x86(level: int, lanes: int, registers: int, with_: str) -> NativeTarget:
         cpu=f"x86-64-v{level}",
         lanes=lanes,
         registers=registers,
+    )
+
+
+def _wasm(suffix: str, with_: str, features: str, workers: int = 1) -> NativeTarget:
+    return NativeTarget(
+        name=f"wasm32{suffix}",
+        about=f"WebAssembly {with_}",
+        triple="wasm32-unknown-unknown",
+        features=",".join(filter(None, ("+bulk-memory", features))),
+        system="wasm",
+        workers=workers,
     )
 
 
@@ -184,13 +199,10 @@ _ALL = (
         abi="lp64d",
         emulator=("qemu-riscv64",),
     ),
-    NativeTarget(
-        name="wasm32",
-        about="WebAssembly with SIMD, an object for wasm-ld",
-        triple="wasm32-unknown-unknown",
-        features="+simd128,+bulk-memory",
-        system="wasm",
-    ),
+    _wasm("", "with SIMD", "+simd128"),
+    _wasm("-threads", "with SIMD and up to 8 threads", "+simd128,+atomics", workers=8),
+    _wasm("-relaxed", "with relaxed SIMD: fused sums", "+simd128,+relaxed-simd"),
+    _wasm("-scalar", "without SIMD", ""),
 )
 
 TARGETS: dict[str, NativeTarget] = {target.name: target for target in _ALL}

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from pellucid.errors import ExchangeError, MissingExtraError
 from pellucid.exchange.native import emulate
 from pellucid.exchange.native.run import Library, link, runs_here
+from pellucid.exchange.nodejs import RELAXED
 from pellucid.model import Model, from_file
 from pellucid.objectives import BinaryCrossEntropy, CrossEntropy
 
@@ -143,7 +144,7 @@ def _wasm(path: Path, case: TrainingCase, model: Model) -> list[float]:
         )
     kind = "classes" if isinstance(model.loss, CrossEntropy) else "numbers"
     given = json.dumps([len(case.images), kind, case.rate])
-    command = [node, "--input-type=module", "--eval", _NODE, "--"]
+    command = [node, "--input-type=module", "--eval", RELAXED + _NODE, "--"]
     done = subprocess.run(
         [*command, str(path.resolve()), given],
         input=case.content,

@@ -26,6 +26,11 @@ def contents(file: ModelFile, name: str, options: NativeOptions) -> dict[str, by
     """
     is_integer = find_integer_layer(file.network) is not None
     target = find_target(options.target, is_integer=is_integer)
+    if target.workers > 1:
+        raise ExchangeError(
+            f"export: target {target.name} must go with format wasm, whose module "
+            "starts the threads; got format native."
+        )
     training = training_of(file, options, "export: native")
     stem, prefix = name_of(name)
     is_object = Path(name).suffix.lower() in _OBJECTS

@@ -13,7 +13,7 @@ from pellucid.engines.compiled.codegen.builder import Builder
 from pellucid.engines.compiled.codegen.types import ELEMENTS, F32, I64, PTR, VOID
 from pellucid.engines.compiled.codegen.values import Number, Pointer, Value
 
-_KINDS: dict[str, ir.Type] = {"n": I64, "x": F32}
+_KINDS: dict[str, ir.Type] = {"n": I64, "x": F32, "p": PTR}
 
 
 @dataclass(frozen=True)
@@ -21,10 +21,10 @@ class Kernel:
     """A compiled loop: its name, its parameters and what writes its body.
 
     ``parameters`` maps names to "f32*", "i8*", "i32*", "i64*" (arrays that do not
-    overlap), "n" (a 64-bit integer) or "x" (a float). ``is_written_out`` says that its
-    inner loops are long runs of vector code already, for which few of LLVM's passes do;
-    ``is_of_plan`` that it is made for one plan, and not by a spec alone. ``form`` is
-    that of `sized`.
+    overlap), "n" (a 64-bit integer), "x" (a float) or "p" (any address).
+    ``is_written_out`` says that its inner loops are long runs of vector code already,
+    for which few of LLVM's passes do; ``is_of_plan`` that it is made for one plan, and
+    not by a spec alone. ``form`` is that of `sized`.
     """
 
     name: str
@@ -114,6 +114,8 @@ class KernelModule:
     lanes, registers : int
     is_x86 : bool
         Of the processor.
+    is_wasm : bool
+        Whether threads sleep and wake by WebAssembly's instructions.
     is_alone : bool
         Whether what is called has a module of its own: it is declared here, and stands
         in `calls`.
@@ -125,10 +127,16 @@ class KernelModule:
     """
 
     def __init__(
-        self, *, lanes: int, registers: int, is_x86: bool, is_alone: bool = False
+        self,
+        *,
+        lanes: int,
+        registers: int,
+        is_x86: bool,
+        is_wasm: bool = False,
+        is_alone: bool = False,
     ) -> None:
         self.lanes, self.registers, self.is_x86 = lanes, registers, is_x86
-        self._is_alone = is_alone
+        self.is_wasm, self._is_alone = is_wasm, is_alone
         self.calls: dict[str, tuple[Kernel, Any]] = {}
         self.module = ir.Module("pellucid")
         self._made: dict[tuple[str, Any], ir.Function] = {}

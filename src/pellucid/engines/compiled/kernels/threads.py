@@ -13,6 +13,7 @@ The pool is an array of 64-bit integers, eight to a cache line:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
@@ -25,6 +26,7 @@ from pellucid.engines.compiled.codegen import (
     Builder,
     Pointer,
     Value,
+    Var,
     kernel,
 )
 
@@ -37,6 +39,10 @@ CLOSING = -1
 SPINS = 4000
 #: cycles an idle worker looks out for the next job before it sleeps
 LOOKOUT = 1_500_000
+#: the same in WebAssembly, which has no counter of cycles: times that it looks
+LOOKS = 20_000
+#: nanoseconds for which a worker in WebAssembly leaves its core to others
+NAP = 50_000
 #: FTZ, DAZ and all exceptions masked: denormal numbers count as zero
 FLUSHING = 0x9FC0
 
@@ -68,10 +74,19 @@ def cycles(b: Builder) -> Value:
 
 def relax(b: Builder, spins: Value) -> None:
     """Pause a moment; after many spins let other threads have the core."""
+    if b.unit.is_wasm:  # a page's own thread must not sleep
+        return
     if b.unit.is_x86:
         b.ir.call(b.unit.declare("llvm.x86.sse2.pause", VOID, []), [])
     with b.when(spins > SPINS):
         b.ir.call(b.unit.declare("sched_yield", I32, []), [])
+
+
+def sleep(b: Builder, place: Pointer, seen: Value, nanoseconds: int = -1) -> None:
+    """Sleep in WebAssembly while a shared integer is what was seen; -1 is for ever."""
+    wait = b.unit.declare("llvm.wasm.memory.atomic.wait32", I32, [PTR, I32, I64])
+    low = b.ir.trunc(seen.v, I32)
+    b.ir.call(wait, [place.v, low, ir.Constant(I64, nanoseconds)])
 
 
 def wait_for(b: Builder, place: Pointer, count: Value, patience: Value) -> Value:
@@ -137,23 +152,47 @@ class Callee:
         return str(self._pointer.get_reference())
 
 
+def wait_in_turn(b: Builder, place: Pointer, count: Value, worker: Value) -> None:
+    """Wait in WebAssembly until an integer reaches a count; worker 0 never naps."""
+    spins = b.var(0)
+    with b.loop_until() as leave:
+        now = atomic_load(b, place)
+        leave(now >= count)
+        spins.add(1)
+        with b.when((spins.get() > SPINS) & (worker > 0)):
+            sleep(b, place, now, NAP)
+
+
+def take_tasks(
+    b: Builder,
+    ticket: Pointer,
+    done: Pointer,
+    tasks: Value,
+    run: Callable[[Value], None],
+) -> None:
+    """Run tasks while there are any that no worker has taken, and count them."""
+    with b.loop_until() as leave:
+        task = atomic_add(b, ticket, 1)
+        leave(task >= tasks)
+        run(task)
+        atomic_add(b, done, 1)
+
+
 @kernel(pool="i64*", worker="n", pipe="n")
 def work(b: Builder, pool: Pointer, worker: Value, pipe: Value, *, spec: Any) -> None:
     """Wait for jobs and take part in them, until the pool closes."""
     del spec
     seen = b.var(0)
-    byte = b.scratch("i64", 8)
-    read = b.unit.declare("read", I64, [I32, PTR, I64])
-    descriptor = b.ir.trunc(pipe.v, I32)
+    sleep_until_woken = _sleeper(b, pool, seen, pipe)
     with b.loop_until() as leave_work:
-        begin = cycles(b)
+        looks_long = _lookout(b)
         with b.loop_until() as leave:
             leave(atomic_load(b, pool) > seen.get())
             relax(b, b.i64(0))
-            with b.when((cycles(b) - begin) > LOOKOUT):
+            with b.when(looks_long()):
                 atomic_add(b, pool + SLEEPERS, 1)
                 with b.when(atomic_load(b, pool) <= seen.get()):
-                    b.ir.call(read, [descriptor, byte.v, ir.Constant(I64, 1)])
+                    sleep_until_woken()
                 atomic_add(b, pool + SLEEPERS, -1)
         atomic_add(b, pool + ACTIVE, 1)
         seen.set(atomic_load(b, pool))
@@ -162,6 +201,30 @@ def work(b: Builder, pool: Pointer, worker: Value, pipe: Value, *, spec: Any) ->
             _run_job(b, pool, worker)
         atomic_add(b, pool + ACTIVE, -1)
         leave_work(state < 0)
+
+
+def _sleeper(b: Builder, pool: Pointer, seen: Var, pipe: Value) -> Callable[[], None]:
+    """Return what writes code that sleeps until there may be a job."""
+    if b.unit.is_wasm:
+        return lambda: sleep(b, pool, seen.get())
+    byte = b.scratch("i64", 8)
+    read = b.unit.declare("read", I64, [I32, PTR, I64])
+    descriptor = b.ir.trunc(pipe.v, I32)
+    return lambda: b.ir.call(read, [descriptor, byte.v, ir.Constant(I64, 1)])
+
+
+def _lookout(b: Builder) -> Callable[[], Value]:
+    """Begin to look out; return what writes whether it was long."""
+    if not b.unit.is_wasm:
+        begin = cycles(b)
+        return lambda: (cycles(b) - begin) > LOOKOUT
+    looks = b.var(0)
+
+    def is_long() -> Value:
+        looks.add(1)
+        return looks.get() > LOOKS
+
+    return is_long
 
 
 @kernel(pool="i64*", function="n", context="n", pipe="n")
@@ -182,15 +245,23 @@ def submit(
     atomic_add(b, pool, 1)
     sleepers = atomic_load(b, pool + SLEEPERS)
     with b.when(sleepers > 0):
-        write = b.unit.declare("write", I64, [I32, PTR, I64])
-        bytes_ = b.scratch("i64", 8)
-        for i in range(8):  # zeros: Windows reads other bytes as ends of lines or files
-            bytes_.store(0, i)
-        count = b.smaller(sleepers, 64)
-        b.ir.call(write, [b.ir.trunc(pipe.v, I32), bytes_.v, count.v])
+        _wake(b, pool, sleepers, pipe)
     _run_job(b, pool, b.i64(0))
     atomic_store(b, pool + OPEN, 0)
     _wait_empty(b, pool)
+
+
+def _wake(b: Builder, pool: Pointer, sleepers: Value, pipe: Value) -> None:
+    if b.unit.is_wasm:
+        notify = b.unit.declare("llvm.wasm.memory.atomic.notify", I32, [PTR, I32])
+        b.ir.call(notify, [pool.v, b.ir.trunc(sleepers.v, I32)])
+        return
+    write = b.unit.declare("write", I64, [I32, PTR, I64])
+    bytes_ = b.scratch("i64", 8)
+    for i in range(8):  # zeros: Windows reads other bytes as ends of lines or files
+        bytes_.store(0, i)
+    count = b.smaller(sleepers, 64)
+    b.ir.call(write, [b.ir.trunc(pipe.v, I32), bytes_.v, count.v])
 
 
 def _wait_empty(b: Builder, pool: Pointer) -> None:

@@ -481,11 +481,11 @@ class Program:
         """Take tasks of a phase while there are any, then wait until all are done."""
         tasks = context.load(self._phase_slots + 2 * i)
         ticket, done = (context + (self._counters + 16 * i + k) for k in (0, 8))
-        with b.loop_until() as leave:
-            task = threads.atomic_add(b, ticket, 1)
-            leave(task >= tasks)
+
+        def run(task: Value) -> None:
             b.call(phase, context, task, worker, spec=None)
-            threads.atomic_add(b, done, 1)
+
+        threads.take_tasks(b, ticket, done, tasks, run)
         patience = context.load(self._slots["patience"])
         reached = threads.wait_for(b, done, tasks, patience)
         with b.when(reached < 1):

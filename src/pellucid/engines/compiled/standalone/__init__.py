@@ -2,7 +2,7 @@
 
 A program of the engine reads where its buffers lie from a context; stand-alone code
 has one memory, given by the caller, and every place in it is a constant. It allocates
-nothing, has no threads and calls nothing but what the C library of any toolchain has.
+nothing, starts no threads and calls nothing but what any toolchain's C library has.
 """
 
 from pellucid.engines.compiled.standalone.build import Build, build

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pellucid.engines.compiled.codegen import Kernel, KernelModule
+from pellucid.engines.compiled.kernels import threads
 from pellucid.engines.compiled.lowering.context import (
     LoweringContext,
     Options,
@@ -27,6 +28,7 @@ from pellucid.engines.compiled.standalone.entries import (
 )
 from pellucid.engines.compiled.standalone.machine import Machine, emit
 from pellucid.engines.compiled.standalone.memory import LINE, Region
+from pellucid.engines.compiled.standalone.team import POOL, Alone, Workers
 from pellucid.engines.protocol import Array
 from pellucid.errors import EngineError
 from pellucid.network import Network
@@ -78,6 +80,9 @@ class Build:
         Most images of one call of the training step; of `predict` ``predicts``.
     activations : dict of str to Activation
         By node; empty where they were not asked for.
+    pool : int
+        Where workers watch for calls, in bytes from the memory's first whole cache
+        line, if there are several.
     state : int
         Bytes of memory, from its first whole cache line, that a training must keep.
     weights : dict of str to WeightPlace
@@ -89,6 +94,7 @@ class Build:
     predicts: int
     images: int
     activations: Mapping[str, Activation] = field(default_factory=dict)
+    pool: int = 0
     state: int = 0
     weights: Mapping[str, WeightPlace] = field(default_factory=dict)
 
@@ -162,8 +168,12 @@ def build(
         return low
 
     unit = KernelModule(
-        lanes=target.lanes, registers=target.registers, is_x86=target.is_x86
+        lanes=target.lanes,
+        registers=target.registers,
+        is_x86=target.is_x86,
+        is_wasm=machine.triple.startswith("wasm"),
     )
+    team = Workers(machine.workers) if machine.workers > 1 else Alone()
     constants = Constants(unit, prefix, parameters, flat, target)
     entries: list[Entry] = []
     size = 0
@@ -178,11 +188,11 @@ def build(
         state = State(parameters.size, len(optimizer.slots))
         size = state.size
         low = lower(Purpose("train", is_training=True, loss=loss, optimizer=optimizer))
-        train = TrainStep(low, state, start=size, most=images, seed=seed)
+        train = TrainStep(low, state, start=size, most=images, seed=seed, team=team)
         entries.append(train)
         size += train.region.size
     low = lower(Purpose("predict", is_training=False))
-    predict = Predict(low, constants, state, start=size, most=predicts)
+    predict = Predict(low, constants, state, start=size, most=predicts, team=team)
     entries.append(predict)
     size += predict.region.size
     found: dict[str, Activation] = {}
@@ -194,14 +204,22 @@ def build(
         found = _describe(low, looks.region, size=looks.start)
     if state is not None:
         entries.append(Initial(constants, state, size))
+    pool = size
+    if isinstance(team, Workers):  # behind all that `init` clears
+        team.start = pool
+        size += POOL
     names = []
     for entry in entries:
         name = f"{prefix}_{entry.name}"
         unit.define(name, Kernel(name, entry.parameters, entry.write), None)
         names.append(name)
+    if isinstance(team, Workers):
+        names.append(f"{prefix}_work")
+        unit.define(names[-1], threads.work, None)
     return Build(
         code=emit(machine, unit, constants.arrays, names),
         memory=size + LINE,
+        pool=pool,
         predicts=predicts,
         images=images,
         activations=found,

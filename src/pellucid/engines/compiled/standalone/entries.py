@@ -19,7 +19,8 @@ from pellucid.engines.compiled.standalone.memory import (
     lay_out,
     share,
 )
-from pellucid.engines.compiled.standalone.writer import Known, StandaloneWriter
+from pellucid.engines.compiled.standalone.team import Alone, Job
+from pellucid.engines.compiled.standalone.writer import Find, Known
 from pellucid.engines.ports import is_sum, loss_terms, port_name
 from pellucid.objectives import Adam, CrossEntropy
 
@@ -108,8 +109,9 @@ class Inference(Entry):
         state: State | None,
         start: int,
         region: Region,
+        team: Alone,
     ) -> None:
-        self.low, self.start, self.region = low, start, region
+        self.low, self.start, self.region, self._team = low, start, region, team
         self._constants, self._state = constants, state
         self._prepared = {} if state else constants.prepare(low)
         if state is not None:
@@ -126,7 +128,7 @@ class Inference(Entry):
                     self.region.starts[buffer] = self.region.size
                     self.region.size += more.size
 
-    def _find(self, memory: Pointer) -> Any:
+    def _find(self, memory: Pointer) -> Find:
         low, state = self.low, self._state
 
         def find(b: Builder, at: BufferRef) -> Pointer | None:
@@ -151,21 +153,20 @@ class Inference(Entry):
         if count == 1 and not isinstance(count, Value):
             numbers |= {"is_one": 1, "is_many": 0}
         old = threads.flush_denormals(b)
-        writer = StandaloneWriter(
-            b,
-            self.low,
-            self.region,
-            memory + self.start,
+        header, slot = memory.cast("i64"), _FRESH[self.name]
+        job = Job(
+            name=self.name,
+            low=self.low,
+            region=self.region,
+            start=self.start,
             numbers=numbers,
             users=users,
-            find=self._find(memory),
+            find=self._find,
+            is_fresh=header.load(slot) if self._state else True,
         )
+        self._team.run(b, memory, job)
         if self._state is not None:
-            header, slot = memory.cast("i64"), _FRESH[self.name]
-            with b.when(header.load(slot) < 1):
-                writer.write_phases(prepares=True)
-                header.store(1, slot)
-        writer.write_phases(prepares=False)
+            header.store(1, slot)
         threads.restore_denormals(b, old)
 
 
@@ -193,10 +194,11 @@ class Predict(Inference):
         *,
         start: int,
         most: int,
+        team: Alone,
     ) -> None:
         buffers = _own(low, prepared=False)
-        region = share(low, buffers) if most == 1 else lay_out(buffers, most)
-        super().__init__(low, constants, state, start, region)
+        region = share(low, buffers) if most == 1 else team.lay_out(low, buffers, most)
+        super().__init__(low, constants, state, start, region, team)
         network = low.network
         self._names = (
             *(port_name("images", network.inputs, name) for name in network.inputs),
@@ -229,7 +231,7 @@ class Activations(Inference):
         start: int,
     ) -> None:
         region = lay_out(_own(low, prepared=False), 1)
-        super().__init__(low, constants, state, start, region)
+        super().__init__(low, constants, state, start, region, Alone())
         inputs = low.network.inputs
         self._names = tuple(port_name("images", inputs, name) for name in inputs)
         arrays = tuple((name.replace(" ", "_"), "f32*") for name in self._names)
@@ -261,15 +263,23 @@ class TrainStep(Entry):
     )
 
     def __init__(
-        self, low: LoweringContext, state: State, *, start: int, most: int, seed: int
+        self,
+        low: LoweringContext,
+        state: State,
+        *,
+        start: int,
+        most: int,
+        seed: int,
+        team: Alone,
     ) -> None:
         self.low, self._state, self.start, self._seed = low, state, start, seed
+        self._team = team
         network, loss = low.network, low.purpose.loss
         (self._term,) = loss_terms(network, loss)
         head = network.shapes[self._term.node]
         self._takes_classes = isinstance(self._term.loss, CrossEntropy)
         self._positions = prod(head[:-1] if self._takes_classes else head)
-        self.region = lay_out(_own(low, prepared=True), most)
+        self.region = team.lay_out(low, _own(low, prepared=True), most)
         self._places: dict[str, int] = {}
         sizes = {
             "output": 4 * prod(network.output_shape),
@@ -314,16 +324,25 @@ class TrainStep(Entry):
         }
         state = self._state
 
-        def find(b: Builder, at: BufferRef) -> Pointer | None:
-            if at.buffer.scope != "session":
-                return None
-            return (memory + state.starts[at.buffer.name]).cast("f32") + at.offset
+        def find(memory: Pointer) -> Find:
+            def place(b: Builder, at: BufferRef) -> Pointer | None:
+                if at.buffer.scope != "session":
+                    return None
+                return (memory + state.starts[at.buffer.name]).cast("f32") + at.offset
 
-        writer = StandaloneWriter(
-            b, self.low, self.region, own, numbers=numbers, users=users, find=find
+            return place
+
+        job = Job(
+            name=self.name,
+            low=self.low,
+            region=self.region,
+            start=self.start,
+            numbers=numbers,
+            users=users,
+            find=find,
+            is_fresh=False,
         )
-        writer.write_phases(prepares=True)
-        writer.write_phases(prepares=False)
+        self._team.run(b, memory, job)
         threads.restore_denormals(b, old)
         self._sum_up(b, places, count, loss)
 

@@ -35,12 +35,15 @@ class Machine:
         Name of the calling convention where the triple leaves it open.
     is_shared : bool
         Whether code may lie anywhere in memory (position independent).
+    workers : int
+        Most threads that share a call, WebAssembly's; the caller is one.
     """
 
     triple: str
     target: Target
     abi: str = ""
     is_shared: bool = True
+    workers: int = 1
 
     @property
     def is_arm32(self) -> bool:
@@ -82,6 +85,8 @@ def emit(
     whole = _globals_first(str(unit.module))
     if machine.is_arm32:
         whole = _divide_in_32_bits(whole)
+    if "+relaxed-simd" in machine.target.features:  # LLVM fuses only when it is told
+        whole = whole.replace("llvm.fmuladd.v4f32", "llvm.wasm.relaxed.madd.v4f32")
     parts = [
         compiler.optimized(
             llvm.parse_assembly(text),

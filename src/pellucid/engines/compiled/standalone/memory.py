@@ -19,8 +19,6 @@ from pellucid.network.layers import Flatten
 
 #: bytes to which everything is aligned: a cache line
 LINE = 64
-#: how many of a buffer a single worker has, by scope; images are counted
-_ONE = {"chunk": 1, "worker": 1, "shared": 1}
 
 
 @dataclass(slots=True)
@@ -35,20 +33,27 @@ class Region:
     cleared : dict of KernelCall to list of Buffer
         Buffers in memory that others have used, whose zeros must be there before that
         call.
+    task, given : int
+        Of several workers: images of a task, and where a call leaves what they read.
     """
 
     starts: dict[Buffer, int] = field(default_factory=dict)
     size: int = 0
     cleared: dict[KernelCall, list[Buffer]] = field(default_factory=dict)
+    task: int = 0
+    given: int = 0
 
 
-def bytes_of(buffer: Buffer, most: int) -> int:
-    """Return the bytes of a buffer for so many images."""
-    items = padded({**_ONE, "image": most}[buffer.scope], buffer.groups)
+def bytes_of(buffer: Buffer, most: int, workers: int = 1, chunks: int = 1) -> int:
+    """Return the bytes of a buffer for so many images, workers and chunks."""
+    counts = {"image": most, "worker": workers, "chunk": chunks, "shared": 1}
+    items = padded(counts[buffer.scope], buffer.groups)
     return padded(items * buffer.stride * BYTES[buffer.element], LINE)
 
 
-def lay_out(buffers: list[Buffer], most: int) -> Region:
+def lay_out(
+    buffers: list[Buffer], most: int, workers: int = 1, chunks: int = 1
+) -> Region:
     """Return a region in which every buffer has memory of its own.
 
     It must be zero when the program runs for the first time.
@@ -56,7 +61,7 @@ def lay_out(buffers: list[Buffer], most: int) -> Region:
     region = Region()
     for buffer in buffers:
         region.starts[buffer] = region.size
-        region.size += bytes_of(buffer, most)
+        region.size += bytes_of(buffer, most, workers, chunks)
     return region
 
 

@@ -69,15 +69,17 @@ class StandaloneWriter(PhaseWriter):
         if phase.grain == "tasks":
             self._write_blocks(phase)
         elif phase.grain == "coarse":
-            count, few = self._size, COARSE // 2
-            is_large = count >= COARSE
-            self._size = b.select(is_large, b.i64(COARSE), b.i64(few))
-            tasks = [(count + (size - 1)) // size for size in (COARSE, few)]
-            with b.loop(b.select(is_large, *tasks)) as task:
+            count, self._size = self._size, self._coarse(self._size)
+            with b.loop((count + (self._size - 1)) // self._size) as task:
                 self._task = task
                 self._write_images()
         else:
             self._write_images()
+
+    def _coarse(self, count: Value) -> Value:
+        """Return the images of a task whose layers are large products."""
+        few = self._b.i64(COARSE // 2)
+        return self._b.select(count >= COARSE, self._b.i64(COARSE), few)
 
     def _write_blocks(self, phase: ParallelRegion) -> None:
         b = self._b

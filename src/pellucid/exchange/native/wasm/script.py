@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import base64
 import json
+from math import prod
 from typing import Any
 
 from pellucid.exchange.codegen.kernel_calls import escape_comment
 from pellucid.exchange.codegen.pixels import pixel_place
 from pellucid.exchange.native.interface import Interface
+from pellucid.exchange.native.wasm.link import PAGE, STACK, find_memory
 
 _MODULE = """\
-// {title}, compiled by pellucid to WebAssembly with SIMD.
+// {title}, compiled by pellucid to {about}.
 //   import {{ {functions}, classes }} from ...
 // For browsers, workers, Node and Deno; {types} has the types.
 {constants}
@@ -22,17 +24,18 @@ const decode = (text) => {{
   return bytes;
 }};
 const code = decode("{code}");
-const {{ instance }} = await WebAssembly.instantiate(code, {{}});
+{instance}
 const wasm = instance.exports, size = (shape) => shape.reduce((a, b) => a * b, 1);
+const heap = {heap};
 let top = wasm.__heap_base.value;
 const take = (bytes) => {{
   const place = Math.ceil(top / 64) * 64;
   top = place + bytes;
-  const missing = top - wasm.memory.buffer.byteLength;
-  if (missing > 0) wasm.memory.grow(Math.ceil(missing / 65536));
+  const missing = top - heap.buffer.byteLength;
+  if (missing > 0) heap.grow(Math.ceil(missing / 65536));
   return place;
 }};
-const floats = (place, count) => new Float32Array(wasm.memory.buffer, place, count);
+const floats = (place, count) => new Float32Array(heap.buffer, place, count);
 const memory = take({memory}), AT_ONCE = {predicts};
 const inputs = {inputs}, outputs = {outputs};
 for (const port of [...inputs, ...outputs])
@@ -96,6 +99,60 @@ export function activations(given) {{
 }}
 """
 
+_ALONE = "const { instance } = await WebAssembly.instantiate(code, {});"
+
+_SHARED = """\
+// threads in Node, Deno and isolated pages (COOP and COEP); elsewhere the same code
+// in memory that is not shared, as its flags say
+const isShared = (globalThis.crossOriginIsolated ?? true) &&
+  typeof SharedArrayBuffer === "function";
+code[{flags}] = isShared ? 3 : 1;
+const pages = {pages}, shared =
+  new WebAssembly.Memory({{ initial: pages, maximum: pages, shared: isShared }});
+const compiled = await WebAssembly.compile(code);
+const imports = {{ env: {{ memory: shared }} }};
+const instance = await WebAssembly.instantiate(compiled, imports);"""
+
+_THREADS = """
+const isNode = typeof globalThis.process?.versions?.node === "string";
+const {{ Worker: Thread }} = isNode ? await import("node:worker_threads") : globalThis;
+const cores = isNode ? (await import("node:os")).availableParallelism()
+  : globalThis.navigator?.hardwareConcurrency ?? 1;
+const wished = Number(new URL(import.meta.url).searchParams.get("threads")) || cores;
+const most = isShared && Thread ? {workers} : 1;
+export const threads = Math.max(1, Math.min(most, wished));
+
+const SOURCE = `
+const port = typeof require === "function"
+  ? require("node:worker_threads").parentPort : globalThis;
+const run = async ({{ compiled, imports, stack, pool, worker }}) => {{
+  const {{ exports }} = await WebAssembly.instantiate(compiled, imports);
+  exports.__stack_pointer.value = stack;
+  port.postMessage(worker);
+  exports.{prefix}_work(pool, BigInt(worker), 0n);
+}};
+if (port.once) port.once("message", run);
+else port.onmessage = ({{ data }}) => run(data);
+`;
+
+function start(worker) {{
+  const stack = take({stack}) + {stack}, pool = Math.ceil(memory / 64) * 64 + {pool};
+  const url = isNode ? SOURCE : URL.createObjectURL(new Blob([SOURCE]));
+  const thread = new Thread(url, isNode ? {{ eval: true, execArgv: [] }} : {{}});
+  thread.unref?.();
+  const come = new Promise((resolve, reject) => {{
+    if (isNode) thread.once("message", resolve).once("error", reject);
+    else [thread.onmessage, thread.onerror] = [resolve, reject];
+  }});
+  thread.postMessage({{ compiled, imports, stack, pool, worker }});
+  return come;
+}}
+
+// before all threads have come, those that are there do the work
+export const ready = Promise.allSettled(
+  Array.from({{ length: threads - 1 }}, (_, i) => start(i + 1)));
+"""
+
 _PIXELS = """
 export function predictPixels(pixels) {{
   const {{ scale, offset }} = preprocessing, count = scale.length;
@@ -121,7 +178,7 @@ export function trainStep(images, labels, rate = learningRate) {{
       `${{labels.length}}.`);
 {check}
   floats(imagesAt, images.length).set(images);
-  new {kind}(wasm.memory.buffer, labelsAt, labels.length).set(labels);
+  new {kind}(heap.buffer, labelsAt, labels.length).set(labels);
   wasm.{prefix}_train_step(imagesAt, labelsAt, BigInt(count), rate, lossAt, memory);
   return floats(lossAt, 1)[0];
 }}
@@ -170,13 +227,13 @@ export function loadWeights(given) {{
 
 // weights and optimizer: to be kept, and to go on from
 export const saveState = () =>
-  new Uint8Array(wasm.memory.buffer, memory, {state}).slice();
+  new Uint8Array(heap.buffer, memory, {state}).slice();
 
 export function loadState(state) {{
   if (state.length !== {state})
     throw new RangeError(`loadState: must be {state} bytes; got ${{state.length}}.`);
-  new Uint8Array(wasm.memory.buffer, memory, {state}).set(state);
-  new BigInt64Array(wasm.memory.buffer, memory + 16, 2).fill(0n);
+  new Uint8Array(heap.buffer, memory, {state}).set(state);
+  new BigInt64Array(heap.buffer, memory + 16, 2).fill(0n);
 }}
 """
 
@@ -200,6 +257,9 @@ def write_module(face: Interface, types: str, code: bytes) -> str:
     exits = ", ".join(f"outputs[{i}].place" for i in range(last))
     text = _MODULE.format(
         title=escape_comment(network.name),
+        about=face.target.about,
+        instance=_shared(face, code) if face.target.workers > 1 else _ALONE,
+        heap="shared" if face.target.workers > 1 else "wasm.memory",
         functions=", ".join(functions),
         types=escape_comment(types),
         constants=_constants(face),
@@ -224,7 +284,28 @@ def write_module(face: Interface, types: str, code: bytes) -> str:
         place = pixel_place(file.preprocessing, network.input_shape)
         pixel = "pixel" if place == "i" else f"pixels[{place}]"
         text += _PIXELS.format(pixel=pixel)
-    return text + (_training(face) if face.trains else "")
+    if face.trains:
+        text += _training(face)
+    if face.target.workers > 1:
+        text += _THREADS.format(
+            workers=face.target.workers,
+            prefix=face.prefix,
+            stack=STACK,
+            pool=build.pool,
+        )
+    return text
+
+
+def _shared(face: Interface, code: bytes) -> str:
+    """Return what makes the memory that threads share, as large as it will get."""
+    network, build = face.file.network, face.build
+    found = find_memory(code)
+    ports = (*network.inputs, *network.outputs)
+    most = build.predicts + build.images  # of images that arrays hold
+    needed = build.memory + face.target.workers * STACK
+    needed += sum(4 * most * prod(network.shapes[name]) + 256 for name in ports)
+    pages = found.pages + -(-needed // PAGE) + 1
+    return _SHARED.format(flags=found.flags, pages=pages)
 
 
 def _training(face: Interface) -> str:

@@ -33,6 +33,13 @@ def write_types(face: Interface) -> str:
         f"export function activations(given: {takes}):\n"
         "  Record<string, { shape: number[]; data: Float32Array }>;",
     ]
+    if face.target.workers > 1:
+        rows += [
+            "/** Threads that share the work; 1 where memory cannot be shared. */\n"
+            "export const threads: number;",
+            "/** When all of them have come; calls need not wait for it. */\n"
+            "export const ready: Promise<unknown>;",
+        ]
     if face.has_pixels:
         rows += [
             "export const preprocessing: { scale: number[]; offset: number[] };",
