@@ -1,7 +1,7 @@
-"""Run native code in qemu: Linux programs here, microcontrollers on their boards.
+"""Run native code in qemu, on the boards it has of microcontrollers, and in wine.
 
-The programs read examples, predict each and write the outputs. On Linux they use its
-system calls, stdin and stdout.
+The programs read examples, predict each and write the outputs, by system calls of
+Linux or functions of Windows.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pellucid.exchange.native import board
+from pellucid.exchange.native import board, windows
 from pellucid.exchange.native.program import (
     RUNTIME,
     Call,
@@ -55,6 +55,15 @@ _CALLS = {
     ),
 }
 
+_SYSTEM = """
+@code = internal constant [{length} x i8] c"{code}", align 4
+
+define internal {word} @system({word} %n, {word} %a, ptr %b, {word} %c) nounwind {{
+  %r = call {word} @code({word} %n, {word} %a, ptr %b, {word} %c)
+  ret {word} %r
+}}
+"""
+
 _PROGRAM = """
 target triple = "{triple}"
 @memory = internal global [{memory} x i8] zeroinitializer, align 64
@@ -63,12 +72,6 @@ target triple = "{triple}"
 {declared}
 declare void @{function}({kinds})
 
-@code = internal constant [{length} x i8] c"{code}", align 4
-
-define internal {word} @system({word} %n, {word} %a, ptr %b, {word} %c) nounwind {{
-  %r = call {word} @code({word} %n, {word} %a, ptr %b, {word} %c)
-  ret {word} %r
-}}
 define void @_start() noreturn nounwind {{
 entry:
 {init}
@@ -195,10 +198,12 @@ def _run(library: Path, target: NativeTarget, call: Call, given: bytes) -> Emula
     """Link a program and a library, and run it."""
     if target.system == "bare":
         return board.run(library, target, call, given)
+    if target.system == "windows":
+        return _run_in_wine(library, target, call, given)
     linker = require("ld.lld", "lld", target)
     emulator = require(target.emulator[0], "qemu-user", target)
     calls = _CALLS[target.triple.split("-")[0]]
-    text = (_PROGRAM + RUNTIME).format(
+    text = (_PROGRAM + _SYSTEM + RUNTIME).format(
         triple=target.triple,
         word=f"i{calls.bits}",
         code=as_bytes(calls.code),
@@ -216,3 +221,26 @@ def _run(library: Path, target: NativeTarget, call: Call, given: bytes) -> Emula
     program.chmod(0o755)
     command = [emulator, *target.emulator[1:], str(program)]
     return Emulated(run_command(command, target, "run", given=given))
+
+
+def _run_in_wine(
+    library: Path, target: NativeTarget, call: Call, given: bytes
+) -> Emulated:
+    linker = require("lld-link", "lld", target)
+    wine = require(target.emulator[0], target.emulator[0], target)
+    text = (_PROGRAM + RUNTIME).format(
+        triple=target.triple,
+        word="i64",
+        read=windows.READ,
+        write=windows.WRITE,
+        exit=windows.EXIT,
+        **call.words,
+    )
+    program, source = library.with_name("program.exe"), library.with_name("program.o")
+    source.write_bytes(assemble(text + windows.SYSTEM, target))
+    imports = library.with_name("imports.lib")
+    imports.write_bytes(windows.import_library(windows.KERNEL))
+    options = ["/entry:_start", "/subsystem:console", f"/out:{program}"]
+    command = [linker, *options, str(source), str(library), str(imports)]
+    run_command(command, target, "linked")
+    return Emulated(run_command([wine, str(program)], target, "run", given=given))

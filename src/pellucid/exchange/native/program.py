@@ -18,6 +18,8 @@ from pellucid.errors import ExchangeError, MissingExtraError
 from pellucid.exchange.native.targets import NativeTarget
 
 _TIMEOUT_S = 600
+#: where Debian has wine64, which is not on the path
+_BESIDE = "/usr/lib/wine"
 
 #: what code needs of a C library; ``{word}`` is the type of a size
 RUNTIME = """
@@ -132,7 +134,7 @@ def assemble(text: str, target: NativeTarget) -> bytes:
 
 def require(program: str, package: str, target: NativeTarget) -> str:
     """Return the path of a program; MissingExtraError if it is not installed."""
-    found = shutil.which(program)
+    found = shutil.which(program) or shutil.which(program, path=_BESIDE)
     if found is None:
         raise MissingExtraError(
             f"format 'native' for {target.name} must be checked with {program}; got no "

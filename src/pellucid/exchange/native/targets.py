@@ -124,6 +124,7 @@ _ALL = (
         cpu="x86-64-v3",
         lanes=8,
         system="windows",
+        emulator=("wine64",),
     ),
     NativeTarget(
         name="aarch64",
