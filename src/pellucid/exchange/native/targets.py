@@ -120,7 +120,7 @@ _ALL = (
     NativeTarget(
         name="x86-64-v3-windows",
         about="Windows on x86-64 with AVX2 and FMA",
-        triple="x86_64-pc-windows-msvc",
+        triple="x86_64-pc-windows-gnu",
         cpu="x86-64-v3",
         lanes=8,
         system="windows",
@@ -154,7 +154,7 @@ _ALL = (
     NativeTarget(
         name="aarch64-windows",
         about="Windows on 64-bit ARM",
-        triple="aarch64-pc-windows-msvc",
+        triple="aarch64-pc-windows-gnu",
         features="+neon",
         registers=32,
         system="windows",

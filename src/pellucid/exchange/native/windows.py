@@ -21,7 +21,6 @@ READ, WRITE, EXIT = 0, 1, 2
 
 #: ``@system`` as on Linux: number, handle (which is not read), address, bytes
 SYSTEM = """
-@_fltused = global i32 0
 declare dllimport ptr @GetStdHandle(i32)
 declare dllimport i32 @ReadFile(ptr, ptr, i32, ptr, ptr)
 declare dllimport i32 @WriteFile(ptr, ptr, i32, ptr, ptr)
