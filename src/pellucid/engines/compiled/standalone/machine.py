@@ -15,8 +15,8 @@ from pellucid.engines.compiled.codegen.cpu import Target
 from pellucid.engines.compiled.codegen.emit import run_all, run_few
 from pellucid.engines.protocol import Array
 
-#: bytes by which a constant's place in an object file is found
-_MARK = 32
+#: by which places of constants in an object file are found, with their numbers behind
+_MARK = hashlib.blake2b(b"constant of pellucid", digest_size=16).digest()
 _DIVISION = re.compile(r"(?m)^ *(%\S+) = (sdiv|srem) i64 (\S+), (\S+)$")
 _GLOBAL = re.compile(r"(?m)^@.* = .*$")
 
@@ -171,23 +171,17 @@ def _content(array: Array) -> Array:
     return np.ascontiguousarray(array).reshape(-1).view(np.uint8)
 
 
-def _mark(name: str) -> bytes:
-    return hashlib.blake2b(name.encode(), digest_size=_MARK).digest()
-
-
 def _declare(constants: dict[str, Array]) -> Iterator[str]:
     """Give constant arrays as IR: a mark and zeros, for `_fill`, aligned to lines.
 
     Millions of weights as LLVM's text take half a minute. What is initialized
     externally no pass takes for the zeros that stand here.
     """
-    for name, array in constants.items():
-        size = max(array.nbytes, _MARK)
-        mark = "".join(f"\\{byte:02X}" for byte in _mark(name))
-        kind = f"<{{ [{_MARK} x i8], [{size - _MARK} x i8] }}>"
-        value = (
-            f'<{{ [{_MARK} x i8] c"{mark}", [{size - _MARK} x i8] zeroinitializer }}>'
-        )
+    for i, (name, array) in enumerate(constants.items()):
+        mark, zeros = _MARK + i.to_bytes(16, "little"), max(array.nbytes - 32, 0)
+        text = "".join(f"\\{byte:02X}" for byte in mark)
+        kind = f"<{{ [32 x i8], [{zeros} x i8] }}>"
+        value = f'<{{ [32 x i8] c"{text}", [{zeros} x i8] zeroinitializer }}>'
         yield f'@"{name}" = externally_initialized constant {kind} {value}, align 64'
 
 
@@ -196,11 +190,14 @@ def _fill(code: bytearray, constants: dict[str, Array]) -> bytes:
 
     COFF's checksum of a section is another one then; it counts for communal data only.
     """
-    for name, array in constants.items():
-        content, mark = _content(array), _mark(name)
-        start = code.find(mark)
-        if start < 0 or code.find(mark, start + 1) >= 0:
-            raise RuntimeError(f"{name} must stand in the object file once")
-        code[start : start + _MARK] = bytes(_MARK)
+    arrays, found, at = list(constants.values()), [], 0
+    while (start := code.find(_MARK, at)) >= 0:
+        at = start + len(_MARK) + 16
+        found.append(int.from_bytes(code[start + len(_MARK) : at], "little"))
+        content = _content(arrays[found[-1]])
+        code[start:at] = bytes(at - start)
         code[start : start + len(content)] = content.data
+        at = max(at, start + len(content))
+    if sorted(found) != list(range(len(arrays))):
+        raise RuntimeError("each constant must stand in the object file once")
     return bytes(code)
