@@ -197,7 +197,10 @@ class Predict(Inference):
         team: Alone,
     ) -> None:
         buffers = _own(low, prepared=False)
-        region = share(low, buffers) if most == 1 else team.lay_out(low, buffers, most)
+        if most == 1:  # one image is nothing to share
+            region, team = share(low, buffers), Alone()
+        else:
+            region = team.lay_out(low, buffers, most)
         super().__init__(low, constants, state, start, region, team)
         network = low.network
         self._names = (
