@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -172,6 +173,24 @@ def test_gradients_that_are_kept_stay_as_they_are(pair: tuple[Any, Any]) -> None
     for mine, theirs in zip(drop_in.parameters(), module.parameters(), strict=True):
         assert mine.grad.is_contiguous()
         close(mine.grad, theirs.grad, 1e-3)
+
+
+def test_threads_get_the_gradients_of_their_own_passes(pair: tuple[Any, Any]) -> None:
+    _, drop_in = pair
+    drop_in.eval()  # statistics stay
+    parameters = list(drop_in.parameters())
+    inputs = [batch()[0] * scale for scale in (0.5, 1.0, 2.0)]
+
+    def gradients(x: Any) -> list[Any]:
+        loss = drop_in(x).square().mean()
+        return list(torch.autograd.grad(loss, parameters))
+
+    wanted = [gradients(x) for x in inputs]
+    with ThreadPoolExecutor(3) as threads:
+        found = list(threads.map(gradients, inputs * 5))
+    for i, grads in enumerate(found):
+        for mine, theirs in zip(grads, wanted[i % 3], strict=True):
+            close(mine, theirs, 1e-4)
 
 
 def test_lbfgs_takes_pytorchs_steps(pair: tuple[Any, Any], same_state: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -68,6 +69,7 @@ class CompiledShape:
         sizes = {name: tensor.numel() for name, tensor in tensors.items()}
         self.copies = WeightCopies(self.session, traced.sources, sizes)
         self._seen: dict[tuple[str, str], tuple[Any, int, int]] = {}
+        self._going_back = threading.Lock()
         #: the last of the runner's accesses, after which tensors were compared
         self.compared = -1
         #: whether its predictions were found to be the module's
@@ -168,13 +170,16 @@ class CompiledShape:
     ) -> list[Any]:
         """Return the gradients with respect to the inputs and the parameters."""
         entries = self.traced.entries
-        found = self.session.backward_in_place(saved, self.grads(grad_outputs))
+        given = self.grads(grad_outputs)
+        with self._going_back:  # another thread's gradients would come in between
+            found = self.session.backward_in_place(saved, given)
+            gradients = self._gradients(parameters, needed)
         grads: list[Any] = [None] * len(entries)
         if found is not None:
             arrays = split("gradients", self.traced.network.inputs, found)
             pairs = zip(entries, arrays, strict=True)
             grads = [_tensor(entry.to_foreign(grad)) for entry, grad in pairs]
-        return [*grads, *self._gradients(parameters, needed)]
+        return [*grads, *gradients]
 
     def pull_back(
         self,
