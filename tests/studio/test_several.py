@@ -173,7 +173,7 @@ def test_engines_are_compared_in_all_outputs(client: Any) -> None:
         (
             "excite",
             {"node": "kind", "channel": 0},
-            "studio's patches: the network",
+            "explain.maximize: the network must have one input; got 3: left",
         ),
         (
             "training",
