@@ -172,3 +172,14 @@ def test_sizes_that_a_graph_multiplies_are_constants() -> None:
     x = RANDOM.normal(size=(2, 2, 3, 1)).astype(np.float32)
     found = from_file(read_graph(graph), engine="numpy").predict(x)
     np.testing.assert_array_equal(found, x.repeat(2, 1).repeat(2, 2))
+
+
+def test_an_input_without_a_batch_axis_is_refused_by_its_name() -> None:
+    graph = Graph(name="audio")
+    graph.input = graph.add(Value(name="waveform", shape=(15600,)))
+    graph.output = graph.add(Value(name="y", shape=(15600,)))
+    graph.operators.append(
+        Operator(kind="TANH", inputs=(graph.input,), outputs=(graph.output,))
+    )
+    with pytest.raises(pl.ExchangeError, match="'waveform' must have a batch axis"):
+        read_graph(graph)

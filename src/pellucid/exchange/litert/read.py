@@ -140,6 +140,11 @@ class _Reading:
         ref = OperatorRef("input", value.name)
         if not value.is_quantized:
             _check(ref, value)
+        if len(value.shape) < 2:
+            raise ExchangeError(
+                f"import: input '{value.name}' must have a batch axis before its own, "
+                f"as (N, LENGTH); got shape {value.shape}."
+            )
         batch = None if value.is_any_batch else value.shape[0]
         known = self.builder.batch if number != self.graph.input else batch
         if known != batch:
