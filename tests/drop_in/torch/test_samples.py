@@ -100,3 +100,26 @@ def test_samples_of_pytorch_pass_or_are_refused_by_name(
             assert error(mine.grad, theirs.grad) < 1e-4
         passed += 1
     assert passed
+
+
+@pytest.mark.sweep(every=23)
+@pytest.mark.filterwarnings("ignore")  # of PyTorch, about odd samples
+@pytest.mark.parametrize("kind", CLAIMED, ids=lambda kind: kind.__name__)
+def test_samples_of_pytorch_come_in_or_are_refused_by_name(kind: Any) -> None:
+    """Read as a module, they give PyTorch's outputs on numpy and compiled."""
+    passed = 0
+    for sample in samples(kind, training=False):
+        arguments, x = sample.constructor_input, sample.forward_input.args[0]
+        module = kind(*arguments.args, **arguments.kwargs).eval()
+        shape = (*x.shape[2:], *x.shape[1:2])
+        for engine in ("numpy", "compiled"):
+            try:
+                model = pl.exchange.read(module, engine=engine, input_shape=shape)
+            except pl.PellucidError:
+                continue
+            found = torch.from_numpy(model.predict(x.movedim(1, -1).numpy()))
+            wanted = module(x)
+            back = found.movedim(-1, 1) if found.ndim == wanted.ndim else found
+            assert error(back.reshape(wanted.shape), wanted) < 1e-5
+            passed += 1
+    assert passed

@@ -162,7 +162,12 @@ class Graph:
         node, name = operator.foreign, operator_name(operator.foreign["target"])
         is_aten = node["target"].startswith("torch.ops.aten.")
         tensors = iter(inputs)
-        arguments = {a["name"]: self._value(a["arg"], tensors) for a in node["inputs"]}
+        try:
+            arguments = {
+                a["name"]: self._value(a["arg"], tensors) for a in node["inputs"]
+            }
+        except StopIteration:  # a pass has taken what it reads
+            operator.ref.refuse("be an operator that a layer expresses exactly", name)
         constant = fold(name, arguments) if is_aten else None
         if constant is not None:
             return constant
