@@ -77,7 +77,7 @@ VARIANTS: dict[str, Changes] = {
         "settings": {},
         "optimizer.groups": [_OFFSETS, _SCALES],
     },
-    "half the learning rate": {"optimizer.learning_rate": 0.95},
+    "a learning rate of 0.95": {"optimizer.learning_rate": 0.95},
     "no whitening": {"whiten": None},
     "one view": {"tta": None},
 }
