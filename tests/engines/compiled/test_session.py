@@ -237,3 +237,14 @@ def test_threads_that_predict_single_images_at_once_get_their_own_outputs():
         found = list(threads.map(lambda i: one.predict(x[i : i + 1]), [*range(8)] * 25))
     for output, row in zip(found, np.tile(expected, (25, 1)), strict=True):
         assert np.allclose(output[0], row, atol=1e-6)
+
+
+@pytest.mark.parametrize(("factor", "is_quick"), [(1, True), (64, False)])
+def test_only_an_image_of_microseconds_keeps_pythons_lock(factor, is_quick):
+    entry = layers.Input(8, 8, 1)
+    x = layers.GlobalAvgPool2D()(layers.Upsample2D(factor)(entry))
+    one = session(Network(inputs=entry, outputs=layers.Dense(3)(x)))
+    expected = one.predict(images(2))[:1]
+    for _ in range(2):
+        assert np.allclose(one.predict(images(1)), expected, atol=1e-6)
+    assert (one._quick is not None) is is_quick

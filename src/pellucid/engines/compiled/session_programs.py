@@ -113,13 +113,13 @@ class SessionPrograms(SessionWeights):
 
         None where there is no such way.
         """
-        if prod(self._one_image) > SMALL:
+        if prod(self._one_image) > SMALL or not self._predictor.is_quick:
             return None
         x, output = (
             np.zeros(shape, np.float32) for shape in (self._one_image, self._one_output)
         )
         predict = self._predictor.one_at(address(x), address(output))
-        return None if predict is None else OneImage(x, predict, output)
+        return OneImage(x, predict, output)
 
     @functools.cached_property
     def _trainer(self) -> Program:

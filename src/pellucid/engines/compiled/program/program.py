@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable, Mapping
 from ctypes import c_void_p
+from math import prod
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -75,6 +76,8 @@ COARSE = 32
 #: multiply-adds of one image up to which it is predicted without giving Python's lock
 #: away: 20 µs
 QUICK_WORK = 1 << 20
+#: multiply-adds that take about as long as an element of an output
+ELEMENT_WORK = 4
 #: sizes of batches whose tasks are remembered
 MOST_SIZES = 64
 #: cycles without progress after which a run gives up: minutes
@@ -316,15 +319,22 @@ class Program:
         self._one(address(at))
         self._callbacks.check()
 
-    def one_at(self, images: int, output: int) -> Callable[[], None] | None:
+    @functools.cached_property
+    def is_quick(self) -> bool:
+        """Whether one image's prediction may keep Python's lock: it is microseconds.
+
+        Giving the lock away and taking it takes as long as a small layer.
+        """
+        network = self.low.network
+        elements = sum(map(prod, network.shapes.values()))
+        work = network.multiply_adds + ELEMENT_WORK * elements
+        return self._has_one and not self.low.callbacks and work <= QUICK_WORK
+
+    def one_at(self, images: int, output: int) -> Callable[[], None]:
         """Return `run_one` for one pair of places, called as quickly as can be.
 
-        None where it would take longer than `QUICK_WORK`, as it keeps Python's lock:
-        giving it away and taking it takes as long as a small layer.
+        Only for a program that `is_quick`: it keeps Python's lock.
         """
-        low = self.low
-        if not self._has_one or low.callbacks or low.network.multiply_adds > QUICK_WORK:
-            return None
         at = np.array((self._address, images, output), np.int64)
         call = self._library.function("one", c_void_p, keeps_lock=True)
         call.places = at  # type: ignore[attr-defined]  # lives as long
