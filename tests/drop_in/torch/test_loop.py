@@ -155,6 +155,72 @@ def test_all_changes_in_place_are_seen(pair: tuple[Any, Any]) -> None:
         close(drop_in(x), module(x), 1e-4)  # in training tensors are always compared
 
 
+def test_a_loop_in_evaluation_may_write_to_data(pair: tuple[Any, Any]) -> None:
+    x, y = batch()
+    losses = []
+    for one in pair:
+        parameters = list(one.eval().parameters())
+        for _ in range(3):
+            loss = F.nll_loss(one(x), y)
+            grads = torch.autograd.grad(loss, parameters)
+            for parameter, grad in zip(parameters, grads, strict=True):
+                parameter.data -= 0.1 * grad  # which PyTorch does not count
+        losses.append(loss.detach())
+    close(losses[1], losses[0])
+
+
+def test_memory_of_other_data_is_not_taken_for_the_old(pair: tuple[Any, Any]) -> None:
+    module, drop_in = pair
+    x, _ = batch()
+    kept = [one.eval().fc2.bias for one in pair]
+    with torch.no_grad():
+        drop_in(x)
+        for i in range(3):
+            address = kept[1].data_ptr()
+            for factor in (1.0, 2.0):  # memory that is freed would be given again
+                for bias in kept:
+                    bias.data = torch.arange(5.0) * (i + factor)
+            assert kept[1].data_ptr() != address
+            close(drop_in(x), module(x))
+
+
+def test_parts_by_index_or_in_a_loop_are_seen_and_slices_are_plain() -> None:
+    module = nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 3)).eval()
+    drop_in: Any = pl.compile(copy.deepcopy(module), threads=1)
+    x = torch.randn(5, 4)
+    with torch.no_grad():
+        drop_in(x)
+        for one in (module, drop_in):
+            one[2].bias.data.fill_(3.0)
+        close(drop_in(x), module(x))
+        for one in (module, drop_in):
+            for part in one:
+                if isinstance(part, nn.Linear):
+                    part.weight.data.mul_(0.5)
+        close(drop_in(x), module(x))
+        assert type(drop_in[:2]) is nn.Sequential
+        assert torch.equal(drop_in[:2](x), module[:2](x))
+        drop_in[1:].train()
+        assert drop_in[2].training
+        assert not drop_in[0].training
+
+
+def test_memory_of_gradients_is_used_again_when_nobody_has_them() -> None:
+    drop_in: Any = pl.compile(nn.Linear(4, 3), threads=1)
+    x = torch.randn(5, 4)
+
+    def address() -> int:
+        drop_in.zero_grad()
+        drop_in(x).sum().backward()
+        return int(drop_in.weight.grad.data_ptr())
+
+    first, kept = address(), drop_in.weight.grad.view(-1)[1:]
+    others = [address() for _ in range(3)]
+    assert first not in others
+    del kept
+    assert len({address() for _ in range(4)} | set(others)) <= 2
+
+
 def test_gradients_that_are_kept_stay_as_they_are(pair: tuple[Any, Any]) -> None:
     module, drop_in = pair
     x, y = batch()

@@ -68,7 +68,7 @@ class CompiledShape:
         ).build(traced.network, state=state, loss=loss, optimizer=optimizer)
         sizes = {name: tensor.numel() for name, tensor in tensors.items()}
         self.copies = WeightCopies(self.session, traced.sources, sizes)
-        self._seen: dict[tuple[str, str], tuple[Any, int, int]] = {}
+        self._seen: dict[tuple[str, str], tuple[Any, int, Any]] = {}
         self._going_back = threading.Lock()
         #: the last of the runner's accesses, after which tensors were compared
         self.compared = -1
@@ -109,14 +109,15 @@ class CompiledShape:
     def note(self, tensors: Mapping[str, Any], vector: Vector = "weights") -> None:
         """Take note that tensors are as the engine's weights."""
         for name, tensor in tensors.items():
-            self._seen[vector, name] = tensor, tensor._version, tensor.data_ptr()
+            # holding the memory, too: no other can lie at its address then
+            self._seen[vector, name] = tensor, tensor._version, tensor.detach()
 
     def _is_new(self, vector: Vector, name: str, tensor: Any) -> bool:
-        seen, version, address = self._seen.get((vector, name), (None, 0, 0))
+        seen, version, held = self._seen.get((vector, name), (None, 0, None))
         return (
             seen is not tensor
             or version != tensor._version
-            or address != tensor.data_ptr()
+            or held.data_ptr() != tensor.data_ptr()
         )
 
     def has_changed(self, tensors: Mapping[str, Any]) -> bool:

@@ -11,6 +11,8 @@ import torch
 from pellucid.errors import ExchangeError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pellucid.drop_in.torch.compiled_shape import CompiledShape
 
 
@@ -55,10 +57,15 @@ class PredictionPass(torch.autograd.Function):
     """A prediction; should backward come, it runs the forward pass of evaluation."""
 
     @staticmethod
-    def forward(ctx: Any, shape: CompiledShape, *tensors: Any) -> Any:
-        """Return the outputs; ``tensors`` are the inputs, then the parameters."""
+    def forward(
+        ctx: Any, shape: CompiledShape, then: Callable[[], None], *tensors: Any
+    ) -> Any:
+        """Return the outputs; ``tensors`` are the inputs, then the parameters.
+
+        ``then`` is called by each backward pass.
+        """
         ctx.save_for_backward(*tensors)
-        ctx.shape, ctx.count = shape, len(shape.traced.entries)
+        ctx.shape, ctx.then, ctx.count = shape, then, len(shape.traced.entries)
         return tuple(shape.predict(tensors[: ctx.count]))
 
     @staticmethod
@@ -67,10 +74,11 @@ class PredictionPass(torch.autograd.Function):
         _refuse_second_derivatives()
         count, saved = ctx.count, ctx.saved_tensors
         inputs, parameters = saved[:count], saved[count:]
-        needed = ctx.needs_input_grad[1:]
+        needed = ctx.needs_input_grad[2:]
+        ctx.then()
         found = ctx.shape.pull_back(inputs, grad_outputs, parameters, needed[count:])
         grads = (
             grad if is_needed else None
             for grad, is_needed in zip(found, needed[:count], strict=False)
         )
-        return None, *grads, *found[count:]
+        return None, None, *grads, *found[count:]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -13,6 +14,9 @@ from pellucid.drop_in.torch.checks import as_inputs
 from pellucid.drop_in.torch.runner import Request, Runner
 from pellucid.drop_in.torch.shells import make_shell, make_source
 from pellucid.errors import ExchangeError
+
+#: methods of containers that give parts without asking for an attribute
+_GIVING = "__getitem__", "__iter__", "items", "values"
 
 
 class TrainStep(NamedTuple):
@@ -172,7 +176,12 @@ def make_drop_in(
             "compile: model must have all its parameters; got lazy ones. Call it once."
         )
     base = type(module)
-    drop_in = make_shell(module, type(base.__name__, (DropIn, base), {}))
+    methods = {
+        name: _noticing(getattr(base, name), base)
+        for name in _GIVING
+        if hasattr(base, name)
+    }
+    drop_in = make_shell(module, type(base.__name__, (DropIn, base), methods))
     request = Request(loss=loss, optimizer=optimizer, threads=threads)
     drop_in.__dict__["_pellucid"] = Runner(make_source(module, base), request)
     if optimizer is not None:
@@ -180,6 +189,22 @@ def make_drop_in(
     if example is not None:
         drop_in._pellucid.shape_of(drop_in, as_inputs(example))
     return drop_in
+
+
+def _noticing(method: Callable[..., Any], base: type) -> Callable[..., Any]:
+    """Return a container's method for its drop-in, whose slices are plain modules."""
+
+    @functools.wraps(method)
+    def notice(drop_in: Any, *args: Any, **options: Any) -> Any:
+        drop_in._give_access()
+        found = method(drop_in, *args, **options)
+        if isinstance(found, DropIn) and "_pellucid" not in vars(found):
+            plain = object.__new__(base)
+            plain.__dict__ = found.__dict__
+            return plain
+        return found
+
+    return notice
 
 
 def _keep_state_true(drop_in: Any, optimizer: Any) -> None:

@@ -117,7 +117,7 @@ class Runner:
             _average(means)
         elif torch.is_grad_enabled():
             outputs = PredictionPass.apply(  # type: ignore[no-untyped-call]
-                shape, *inputs, *parameters
+                shape, self._note_gradients, *inputs, *parameters
             )
         else:
             outputs = shape.predict(inputs)
@@ -373,6 +373,13 @@ class Runner:
         state.count(trained, shape.session.step)
         self._count(shape.traced, self._batches)
         self._batches = 0
+
+    def _note_gradients(self) -> None:
+        """Compare tensors before the next call: by gradients somebody may train.
+
+        Loops that write ``p.data -= rate * p.grad`` leave no version behind.
+        """
+        self._accesses += 1
 
     def note_access(self, drop_in: Any) -> None:
         """Bring tensors up to date, and compare them before the next call."""

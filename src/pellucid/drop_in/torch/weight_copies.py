@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-import sys
+import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -15,9 +15,6 @@ from pellucid.engines.compiled.foreign_order import Move, Piece, find_pieces, pl
 from pellucid.engines.compiled.session import CompiledSession
 from pellucid.engines.compiled.session_weights import Vector
 from pellucid.exchange.graph.tensor import Array
-
-#: references to an array that nobody else has: the list's, a name's and the question's
-_OWN_REFERENCES = 3
 
 
 class WeightCopies:
@@ -58,7 +55,8 @@ class WeightCopies:
             if not others and _fills(sources[name].places, sizes[tensor])
         }
         self._orders: dict[tuple[Move, tuple[str, ...]], Any] = {}
-        self._free: dict[str, list[Array]] = {}
+        #: memory of gradients, each with its view that lives as long as a tensor
+        self._memories: dict[str, list[tuple[Array, weakref.ref[Array]]]] = {}
 
     @property
     def tensors(self) -> tuple[str, ...]:
@@ -127,13 +125,14 @@ class WeightCopies:
 
     def _memory(self, name: str, shape: Sequence[int]) -> Array:
         """Return an array whose last tensor is gone; new memory costs a copy's time."""
-        arrays = self._free.setdefault(name, [])
-        for array in arrays:
-            if sys.getrefcount(array) == _OWN_REFERENCES:
-                return array
-        array = np.empty(tuple(shape), np.float32)
-        arrays[:] = [*arrays[-1:], array]
-        return array
+        memories = self._memories.get(name, [])
+        free = (memory for memory, last in memories if last() is None)
+        found = next(free, None)
+        memory = np.empty(tuple(shape), np.float32) if found is None else found
+        others = [pair for pair in memories if pair[0] is not memory]
+        view = memory.view()
+        self._memories[name] = [*others[-1:], (memory, weakref.ref(view))]
+        return view
 
     def _move(
         self, how: Move, names: tuple[str, ...], tensors: list[Any], vector: Vector
