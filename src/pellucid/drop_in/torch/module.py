@@ -199,7 +199,7 @@ def _noticing(method: Callable[..., Any], base: type) -> Callable[..., Any]:
         drop_in._give_access()
         found = method(drop_in, *args, **options)
         if isinstance(found, DropIn) and "_pellucid" not in vars(found):
-            plain = object.__new__(base)
+            plain: Any = object.__new__(base)
             plain.__dict__ = found.__dict__
             return plain
         return found
