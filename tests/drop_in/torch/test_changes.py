@@ -108,6 +108,19 @@ def test_hooks_on_the_whole_run_once_and_later_ones_on_parts_are_refused() -> No
         drop_in(x)
 
 
+@pytest.mark.parametrize("trains", [True, False])
+def test_tensors_that_become_of_another_type_are_refused(trains: bool) -> None:
+    drop_in: Any = pl.compile(nn.Linear(4, 3), threads=1).train(trains)
+    x = torch.randn(2, 4)
+    wanted = drop_in(x)
+    for change in (drop_in.double, drop_in.half):
+        change()
+        with pytest.raises(ExchangeError, match="must be float32 on the CPU"):
+            drop_in(x)
+    drop_in.float()
+    assert torch.allclose(drop_in(x), wanted, atol=1e-2)  # rounded to half
+
+
 def test_a_weight_that_a_hook_computes_is_refused() -> None:
     module = nn.Linear(4, 4)
     weight = module.weight

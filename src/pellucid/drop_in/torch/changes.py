@@ -16,8 +16,8 @@ _OWN = frozenset(vars(nn.Module()))
 class Seen:
     """What of a module its trace depends on, as it is now.
 
-    Those are its parts, the shapes of their tensors, and their attributes, lists and
-    the like element by element. Attributes that are added later are none of it.
+    Those are its parts, the shapes and types of their tensors, and their attributes,
+    lists and the like element by element. Attributes that are added later are none of it.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def _has(part: Any, seen: dict[str, Any]) -> bool:
 
 def _shapes(part: Any) -> list[Any]:
     return [
-        None if tensor is None else tensor.shape
+        None if tensor is None else (tensor.shape, tensor.dtype, tensor.device)
         for found in (part._parameters, part._buffers)
         for tensor in found.values()
     ]
