@@ -17,7 +17,8 @@ class Seen:
     """What of a module its trace depends on, as it is now.
 
     Those are its parts, the shapes and types of their tensors, and their attributes,
-    lists and the like element by element. Attributes that are added later are none of it.
+    lists and the like element by element. Attributes that are added later are none of
+    it.
 
     Parameters
     ----------
