@@ -259,6 +259,16 @@ def test_threads_get_the_gradients_of_their_own_passes(pair: tuple[Any, Any]) ->
             close(mine, theirs, 1e-4)
 
 
+def test_threads_may_bring_the_first_batch_at_once() -> None:
+    drop_in: Any = pl.compile(nn.Linear(4, 3), threads=1).eval()
+    x = torch.randn(5, 4)
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(drop_in, [x] * 8))
+    wanted = F.linear(x, drop_in.weight, drop_in.bias).detach()
+    for output in found:
+        close(output.detach(), wanted)
+
+
 def test_lbfgs_takes_pytorchs_steps(pair: tuple[Any, Any], same_state: Any) -> None:
     x, y = batch()
     for one in pair:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -34,6 +35,9 @@ from pellucid.objectives import Loss
 from pellucid.objectives.output_losses import output_losses
 
 _SLOTS: tuple[Vector, ...] = ("slot0", "slot1")
+
+#: `torch.export` serves one thread at a time
+_COMPILING = threading.RLock()
 
 
 class Variant(NamedTuple):
@@ -94,8 +98,9 @@ class Runner:
     # passes
     def run(self, drop_in: Any, inputs: Inputs) -> Any:
         """Return the module's outputs in the drop-in's mode, as it returns them."""
-        modes = self._modes(drop_in, inputs)
-        shape = self._shape_in(modes, inputs)
+        with _COMPILING:
+            modes = self._modes(drop_in, inputs)
+            shape = self._shape_in(modes, inputs)
         tensors = self._tensors(shape)
         # what is written to `tensor.data` has no version: only looking tells it
         if (
