@@ -253,7 +253,7 @@ REFUSED = {
     "an unknown sampler": (
         ["train", *TINY, "--sampler", "fair"],
         "recipe: 'sampler' in the recipe as it was changed must fit; got 'fair' "
-        "(Input should be a valid list, or 'balanced')",
+        "(Input should be a valid list, or a valid dictionary, or 'balanced')",
     ),
     "float64 where there is none": (
         ["train", *TINY, "--dtype", "float16"],

@@ -45,6 +45,7 @@ def test_each_network_of_the_zoo_comes_back_with_its_preprocessing(name, how):
 OTHERS: dict[str, tuple[Any, ...]] = {
     "out_channels": (4,),
     "units": (3,),
+    "bits": (4,),
     "kernel_size": ((2, 3), 1),
     "pool_size": ((2, 1), 3),
     "stride": ((2, 1), 2),

@@ -19,12 +19,12 @@ playwright = pytest.importorskip("playwright.sync_api")
 Array = np.ndarray
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def model() -> pl.Model:
     return digits_model()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def address(model: pl.Model) -> Iterator[str]:
     with served(model) as url:
         yield url

@@ -64,6 +64,7 @@ RULES: dict[str, Rule] = {
     "start": Rule.TAKEN,  # the checkpoint has the weights
     "whiten": Rule.TAKEN,  # as well
     "tta": Rule.TAKEN,
+    "steps_per_epoch": Rule.FREE,  # of data that no run takes
     "callbacks": Rule.FREE,
     "progress": Rule.FREE,
     "run": Rule.FREE,

@@ -45,9 +45,10 @@ def read(path: Path, *, input_shape: Shape | None = None) -> ModelFile:
     content = read_bytes(path)
     with translate_errors(path, "layers-model"):
         document = store.parse_json(content.decode())
-        # early converters did not say which of the two it is
-        is_graph = "node" in document["modelTopology"]
-        kind = document.get("format", "graph-model" if is_graph else "layers-model")
+        kind = document.get("format")
+        if kind is None:  # early converters did not say which of the two it is
+            is_graph = "node" in document["modelTopology"]
+            kind = "graph-model" if is_graph else "layers-model"
         if kind not in _KINDS:
             raise ExchangeError(
                 f"import: '{path}' must be a {' or '.join(_KINDS)}; got {kind!r}."
