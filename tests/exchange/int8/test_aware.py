@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -84,6 +85,73 @@ def test_what_it_computes_is_what_the_integers_compute(aware: pl.Model) -> None:
     assert difference.max() < 3 / 256
     # while the weights themselves are trained unrounded
     assert len(np.unique(aware.weights["first.weight"])) > 100
+
+
+def shared_convolutions() -> pl.Network:
+    """Two convolutions of one weight, of which one has a norm behind it."""
+    image, convolve = pl.Input(6, 6, 3), pl.Conv2D(3, kernel_size=3, padding="same")
+    x = pl.ReLU()(pl.BatchNorm()(convolve(image)))
+    return pl.Network(inputs=image, outputs=pl.Flatten()(convolve(x)))
+
+
+def shared_norm() -> pl.Network:
+    """Two convolutions with one norm behind both."""
+    image, norm = pl.Input(6, 6, 3), pl.BatchNorm()
+    x = pl.ReLU()(norm(pl.Conv2D(3, kernel_size=3, padding="same")(image)))
+    x = norm(pl.Conv2D(3, kernel_size=3, padding="same")(x))
+    return pl.Network(inputs=image, outputs=pl.Flatten()(x))
+
+
+def sequences() -> pl.Network:
+    """Sequences, with norms behind a convolution, and before and behind others."""
+    return pl.Sequential(
+        pl.Input(9, 3),
+        pl.BatchNorm(),
+        pl.Conv1D(5, kernel_size=3, stride=2, padding="same", bias=False),
+        pl.BatchNorm(),
+        pl.ReLU(),
+        pl.BatchNorm(),
+        pl.MaxPool1D(2),
+        pl.Flatten(),
+        pl.Dense(3),
+    )
+
+
+def interpolation() -> pl.Network:
+    """Pixels enlarged by whole factors."""
+    return pl.Sequential(
+        pl.Input(4, 3, 1),
+        pl.Conv2D(2, kernel_size=2),
+        pl.Upsample2D((2, 3), mode="bilinear"),
+        pl.Flatten(),
+    )
+
+
+@pytest.mark.parametrize(
+    "make", [shared_convolutions, shared_norm, sequences, interpolation]
+)
+def test_prepared_it_computes_what_the_model_and_its_integers_do(
+    make: Callable[[], pl.Network],
+) -> None:
+    random = np.random.default_rng(1)
+    model = pl.Model(make(), engine="numpy", seed=2)
+    norms = ("scale", "offset", "running_mean", "running_variance")
+    drawn = {
+        name: random.uniform(0.5, 1.5, np.shape(array)).astype(np.float32)
+        for name, array in model.weights.items()
+        if name.endswith(norms)
+    }
+    model.load_weights({**model.weights, **drawn})
+    x = random.normal(size=(16, *model.network.input_shape)).astype(np.float32)
+    expected = model.predict(x)
+    aware = exchange.prepare_qat(model, x, weight_bits=7)
+    assert np.abs(aware.predict(x) - expected).max() < 0.06 * np.abs(expected).max()
+    integers = exchange.quantize(aware, engine="numpy")
+    for node in integers.network.nodes:
+        if f"{node.name}.factor" in integers.weights and "norm" not in node.name:
+            assert np.abs(integers.weights[f"{node.name}.weight"]).max() == 63
+    step = integers.network.nodes[-1].layer.input.scale
+    assert np.abs(integers.predict(x) - aware.predict(x)).max() < 3.1 * step
 
 
 def test_training_recovers_what_few_bits_cost(

@@ -42,11 +42,20 @@ def wrap(
     """
     for name in [name for name in builder.nodes if name not in before]:
         node = builder.nodes[name]
-        if isinstance(node.layer, pl.QUANTIZABLE):
-            layer = pl.Quantized(node.layer, tuple(operands), output, name=name, **how)
+        inner = _integer_form(node.layer)
+        if isinstance(inner, pl.QUANTIZABLE):
+            layer = pl.Quantized(inner, tuple(operands), output, name=name, **how)
             builder.nodes[name] = node.with_layer(layer)
             return name
     ref.refuse("have an integer form that is known", ref.operator)
+
+
+def _integer_form(layer: Any) -> Any:
+    """Return a layer of integers that does the same: interpolation is a Resize's."""
+    if not isinstance(layer, pl.Upsample2D) or layer.mode != "bilinear":
+        return layer
+    height, width = layer.factors
+    return pl.Resize(scale=(float(height), float(width)), mode="bilinear")
 
 
 def give_factors(

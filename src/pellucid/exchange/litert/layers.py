@@ -29,7 +29,7 @@ VALID = 1
 
 
 def _conv(context: WriteContext) -> int:
-    layer, weight = context.layer, context.scale_weight(context.weights["weight"])
+    layer, weight = context.layer, context.weights["weight"]
     padding, around = context.get_window()
     x = context.pad(context.inputs[0], around)
     bias, channels = context.add_bias(context.shape[2]), context.shapes[0][2]
@@ -50,9 +50,7 @@ def _conv(context: WriteContext) -> int:
 def _conv_transpose(context: WriteContext) -> int:
     """LiteRT has neither groups nor dilation here: the kernel is filled with zeros."""
     layer = context.layer
-    weight = context.scale_weight(
-        _expand_kernel(context.weights["weight"], layer.dilations, layer.groups)
-    )
+    weight = _expand_kernel(context.weights["weight"], layer.dilations, layer.groups)
     kh, kw = weight.shape[:2]
     whole = tuple(
         (n - 1) * s + k
@@ -99,9 +97,7 @@ def _expand_kernel(weight: Array, dilations: tuple[int, int], groups: int) -> Ar
 
 
 def _dense(context: WriteContext) -> int:
-    weight = context.add_constant(
-        "weight", context.scale_weight(context.weights["weight"]).T
-    )
+    weight = context.add_constant("weight", context.weights["weight"].T)
     bias = context.add_bias(context.shape[-1])
     keep = len(context.shape) > 1
     return context.add_operator(
@@ -133,17 +129,16 @@ def _batch_norm(context: WriteContext) -> int:
     scale, shift = fold_batch_norm(context.weights, context.layer.epsilon)
     channels, x = context.shape[-1], context.inputs[0]
     is_image = len(context.shape) == 3
+    image = context.shape if is_image else (1, prod(context.shape[:-1]), channels)
     if not is_image:
-        pixel = (1, 1, channels)
-        to = [-1, *pixel]
-        x = _reshape(context, x, to, part="as_image", shape=pixel)
+        x = _reshape(context, x, [-1, *image], part="as_image", shape=image)
     made = context.add_operator(
         "DEPTHWISE_CONV_2D",
         x,
         context.add_constant("scale", scale.reshape(1, 1, 1, channels)),
         context.add_constant("shift", shift),
         part="" if is_image else "image",
-        shape=context.shape if is_image else (1, 1, channels),
+        shape=image,
         padding=VALID,
         stride_h=1,
         stride_w=1,
@@ -280,6 +275,7 @@ def _sequence(context: WriteContext) -> int:
         shape=(1, *shape) if is_sequence else shape,
         weights={r: expand_weight(r, w) for r, w in context.weights.items()},
         activation="NONE",
+        node=context.names[0],
     )
     made = WRITERS[type(flat)](inner)
     return _reshape(context, made, [-1, *shape]) if is_sequence else made

@@ -21,8 +21,7 @@ from pellucid.network import layers as pl
 from pellucid.runs import ModelFile
 
 Array = npt.NDArray[Any]
-#: layers into which a batch norm behind them goes
-TAKES_NORM = (pl.Conv2D, pl.ConvTranspose2D, pl.Dense)
+_TAKES_NORM = (pl.Conv1D, pl.Conv2D, pl.ConvTranspose2D, pl.Dense)
 _TAKES_ACTIVATION = (pl.Add, pl.Conv2D, pl.Dense)
 _ACTIVATIONS: dict[type[pl.Layer], str] = {pl.ReLU: "RELU", pl.ReLU6: "RELU6"}
 
@@ -75,17 +74,12 @@ def _write_node(
 ) -> None:
     """Write a node and what follows it as one operator."""
     network, names = file.network, [node.name]
-    scale = shift = None
-    if isinstance(node.layer, TAKES_NORM):
-        norm = find_only_reader(network, node, pl.BatchNorm)
-        if norm is not None:
-            epsilon = getattr(norm.layer, "epsilon", 0.0)
-            scale, shift = fold_batch_norm(get_weights(file, norm), epsilon)
-            names.append(norm.name)
-    last = network.node(names[-1])
+    norm, weights = take_norm(file, node)
+    if norm is not None:
+        names.append(norm.name)
     after = None
     if _takes_activation(node, network):
-        after = find_only_reader(network, last, (pl.ReLU, pl.ReLU6))
+        after = find_only_reader(network, norm or node, (pl.ReLU, pl.ReLU6))
     if after is not None:
         names.append(after.name)
     context = WriteContext(
@@ -95,9 +89,7 @@ def _write_node(
         inputs=tuple(places[source] for source in node.inputs),
         shapes=network.input_shapes(node),
         shape=network.shapes[node.name],
-        weights=get_weights(file, node),
-        scale=scale,
-        shift=shift,
+        weights=weights,
         activation=_ACTIVATIONS[type(after.layer)] if after else "NONE",
     )
     made = find_writer(WRITERS, node.layer, "LiteRT")(context)
@@ -109,6 +101,25 @@ def _takes_activation(node: Node, network: Network) -> bool:
     if isinstance(node.layer, pl.BatchNorm):
         return len(network.shapes[node.name]) == 3
     return isinstance(node.layer, _TAKES_ACTIVATION)
+
+
+def take_norm(file: ModelFile, node: Node) -> tuple[Node | None, dict[str, Array]]:
+    """Return the batch norm that goes into a node, and the node's weights with it.
+
+    None goes where something else stands before the norm, or others read it as well.
+    """
+    own, norm = get_weights(file, node), None
+    if isinstance(node.layer, _TAKES_NORM):
+        norm = find_only_reader(file.network, node, pl.BatchNorm)
+    if norm is None:
+        return None, own
+    epsilon = getattr(norm.layer, "epsilon", 0.0)
+    scale, shift = fold_batch_norm(get_weights(file, norm), epsilon)
+    folded = {
+        "weight": own["weight"] * scale,
+        "bias": own.get("bias", 0.0) * scale + shift,
+    }
+    return norm, {role: array.astype(np.float32) for role, array in folded.items()}
 
 
 def find_only_reader(

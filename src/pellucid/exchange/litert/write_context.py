@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pellucid.exchange.codegen.weight_packing import get_bias
 from pellucid.exchange.errors import export_error
 from pellucid.exchange.litert import schema
 from pellucid.exchange.litert.graph import Graph, Operator, Value
@@ -22,9 +23,10 @@ ZEROS: Pads = ((0, 0), (0, 0))
 class WriteContext:
     """A layer with what is fused into it.
 
-    ``names`` are the nodes that it makes, the layer's own first, what is fused behind.
-    ``scale`` and ``shift`` are the batch norm's, None without one; ``activation`` is
-    that of `schema.ACTIVATIONS` behind it.
+    ``names`` are the nodes that it makes, the layer's own first, what is fused behind;
+    ``weights`` have the batch norm in them. ``activation`` is that of
+    `schema.ACTIVATIONS` behind it, ``node`` the layer's own node where that is not the
+    first name.
     """
 
     graph: Graph
@@ -34,9 +36,8 @@ class WriteContext:
     shapes: tuple[Shape, ...]
     shape: Shape
     weights: dict[str, Array]
-    scale: Array | None = None
-    shift: Array | None = None
     activation: str = "NONE"
+    node: str = ""
 
     def add_operator(
         self, kind: str, *inputs: int, part: str = "", shape: Shape = (), **options: Any
@@ -63,7 +64,7 @@ class WriteContext:
                 outputs=(made,),
                 options=options,
                 who=self.layer.who,
-                node=self.names[0],
+                node=self.node or self.names[0],
             )
         )
         return made
@@ -95,15 +96,8 @@ class WriteContext:
         )
 
     def add_bias(self, channels: int) -> int:
-        """Add the bias, the batch norm's shift in it."""
-        bias = self.weights.get("bias", np.zeros(channels, np.float32))
-        if self.scale is not None and self.shift is not None:
-            bias = bias.astype(np.float64) * self.scale + self.shift
-        return self.add_constant("bias", bias)
-
-    def scale_weight(self, weight: Array) -> Array:
-        """Return a weight (…, out) with the batch norm's scale in it."""
-        return weight if self.scale is None else weight.astype(np.float64) * self.scale
+        """Add the bias, zeros where the layer has none."""
+        return self.add_constant("bias", get_bias(self.weights, channels))
 
     def get_window(self) -> tuple[int, Pads]:
         """Return LiteRT's padding, and what must be put around before."""
