@@ -54,7 +54,10 @@ def convert(
 
     entry = formats.find_to_write(target, to)
     given = formats.find_to_read(source, format)
-    check_calibration(entry, calibration)
+    if calibration is not None and not entry.is_calibrated:
+        raise ExchangeError(
+            f"export: --calibration must go with an int8 format; got {entry.name}."
+        )
     if target.exists() and source.exists() and target.samefile(source):
         raise ExchangeError(
             "convert: TARGET must be another file than SOURCE, which stays as it is; "
@@ -68,6 +71,8 @@ def convert(
     how = import_options.parse_preprocessing(preset, scale, mean, std, channel_order)
     shape = import_options.parse_input_size(input_size)
     model = read(source, engine="numpy", format=given.name, input_shape=shape, **how)
+    if entry.is_calibrated and calibration is None:
+        check_ranges(model, entry)
     images = sample_images(model)
     ranges = read_calibration(model, calibration) if calibration is not None else None
     rows = [
@@ -86,24 +91,23 @@ def convert(
         answer(table(headers, cells, numbers=headers[1:]))
 
 
-def check_calibration(entry: Format, calibration: str | None) -> None:
-    """Refuse int8 without images, and images without int8.
+def check_ranges(model: Any, entry: Format) -> None:
+    """Refuse int8 without images, but for a model that was prepared for it.
 
     Raises
     ------
     ExchangeError
-        If one comes without the other.
+        If the format does not hold the network, or ranges are unknown.
     """
     from pellucid.errors import ExchangeError
+    from pellucid.exchange.api import check_network
+    from pellucid.exchange.int8.aware import is_aware
 
-    if entry.is_calibrated and calibration is None:
+    check_network(model.file(), entry)
+    if not is_aware(model.network):
         raise ExchangeError(
             f"export: {entry.name} must be calibrated on images as the network will "
             "see them; got none. Name them: --calibration FOLDER|DATASET."
-        )
-    if calibration is not None and not entry.is_calibrated:
-        raise ExchangeError(
-            f"export: --calibration must go with an int8 format; got {entry.name}."
         )
 
 

@@ -218,6 +218,8 @@ def test_commands_train_it_and_export_it_without_images(
     how = ["--data", "data.npz", "--epochs", "1", "--engine", "numpy", "--run", "on"]
     assert not main(["train", "--from", "aware.pellucid", *how])
     assert not main(["export", "on", "--to", "c", "--int8", "--data", "data.npz"])
+    assert not main(["convert", "aware.pellucid", "converted.int8.c"])
+    assert (tmp_path / "converted.int8.c").is_file()
     assert (tmp_path / "runs" / "on" / "on.int8.c").stat().st_size > 1000
 
 

@@ -42,6 +42,25 @@ def test_litert_computes_the_same_bits(integers: pl.Model, tmp_path: Any) -> Non
     )
 
 
+def test_what_is_joined_is_brought_to_one_scale_again(tmp_path: Any) -> None:
+    pytest.importorskip("ai_edge_litert.interpreter")
+    image = pl.Input(6, 6, 3)
+    x = pl.Conv2D(2, kernel_size=1)(image)
+    x = pl.Upsample2D(2, mode="bilinear")(pl.Concat()(x, pl.Sigmoid()(x), image))
+    network = pl.Network(inputs=image, outputs=x)
+    model = pl.Model(network, engine="numpy", preprocessing=pl.Preprocessing.unit())
+    integers = exchange.quantize(model, IMAGES, engine="numpy")
+    kinds = [
+        type(node.layer.operation).__name__
+        for node in integers.network.nodes
+        if isinstance(node.layer, pl.Quantized)
+    ]
+    assert "Rescale" in kinds
+    path = exchange.write(integers, tmp_path / "a.tflite")
+    back = exchange.read(path, engine="numpy")  # proven in LiteRT's reference kernels
+    np.testing.assert_array_equal(back.predict(IMAGES), integers.predict(IMAGES))
+
+
 def test_onnx_computes_it_within_a_step(integers: pl.Model, tmp_path: Any) -> None:
     pytest.importorskip("onnxruntime")
     path = exchange.write(integers, tmp_path / "a.onnx")

@@ -90,8 +90,10 @@ def _add_quantized(found: _Floats, node: Node, sources: tuple[str, ...]) -> None
     who = layer.operation
     if layer.arithmetic != "fixed_point":
         _refuse(layer, "sums must be scaled by integers; write it as ONNX")
-    if layer.weight_dtype != "int8" or isinstance(who, pl.Rescale):
-        _refuse(layer, "weights and constants must be int8 around 0")
+    if layer.weight_dtype != "int8":
+        _refuse(layer, "weights must be int8 around 0")
+    if isinstance(who, pl.Rescale):
+        who = pl.Sigmoid()  # as one operator, which becomes QUANTIZE
     operation = replace(who, name=node.name)
     found.nodes.append(replace(node, layer=operation, inputs=sources))
     found.layers[node.name], found.scales[node.name] = layer, layer.output
@@ -116,7 +118,9 @@ def _convert(graph: Graph, operator: Operator, found: _Floats, file: ModelFile) 
     """Give an operator's output its scale, and its constants their integers."""
     output, inputs = graph.values[operator.outputs[0]], graph.inputs(operator)
     layer: Any = found.layers.get(operator.node)
-    if operator.kind in MOVES:
+    if operator.kind in MOVES | {"CONCATENATION"}:
+        if len({(v.scales.one, v.scales.zero_point) for v in inputs if v.scales}) > 1:
+            raise export_error("LiteRT", operator.who, "inputs must have one scale")
         output.dtype, output.scales = inputs[0].dtype, inputs[0].scales
         if operator.kind == "PADV2":
             inputs[2].array = np.asarray([-128], np.int8)
@@ -126,6 +130,8 @@ def _convert(graph: Graph, operator: Operator, found: _Floats, file: ModelFile) 
         raise export_error("LiteRT", operator.who, f"{operator.kind} has no int8 form")
     _set_scale(graph, operator.outputs[0], found.scales[output.node])
     x, y = layer.operands[0], layer.output
+    if isinstance(layer.operation, pl.Rescale):
+        operator.kind, operator.options = "QUANTIZE", {}
     name = operator.node
     if operator.kind in WEIGHTED:
         (_, weight, bias), axis = WEIGHTED[operator.kind]
@@ -143,4 +149,4 @@ def _convert(graph: Graph, operator: Operator, found: _Floats, file: ModelFile) 
     elif operator.kind in TABLES:
         _, table = TABLES[operator.kind](x, y, operator.options)
         if not np.array_equal(table[None], file.weights[f"{name}.table"]):
-            _refuse(layer, "its table is not that of the operator")
+            _refuse(layer, f"its table is not that of {operator.kind}")
