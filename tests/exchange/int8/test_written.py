@@ -61,6 +61,19 @@ def test_what_is_joined_is_brought_to_one_scale_again(tmp_path: Any) -> None:
     np.testing.assert_array_equal(back.predict(IMAGES), integers.predict(IMAGES))
 
 
+def test_a_factor_of_each_channel_is_none_of_each_example() -> None:
+    image = pl.Input(6, 6, 3)
+    gate = pl.Sigmoid()(pl.Dense(3)(pl.GlobalAvgPool2D()(image)))
+    network = pl.Network(inputs=image, outputs=pl.Multiply()(image, gate))
+    model = pl.Model(network, engine="numpy", preprocessing=pl.Preprocessing.unit())
+    on_numpy, compiled = (
+        exchange.quantize(model, IMAGES, engine=engine).predict(IMAGES[:6])
+        for engine in ("numpy", "compiled")
+    )  # as many examples as columns
+    np.testing.assert_array_equal(on_numpy, compiled)
+    assert np.abs(on_numpy - model.predict(IMAGES[:6])).max() < 0.02
+
+
 def test_onnx_computes_it_within_a_step(integers: pl.Model, tmp_path: Any) -> None:
     pytest.importorskip("onnxruntime")
     path = exchange.write(integers, tmp_path / "a.onnx")

@@ -33,6 +33,7 @@ from pellucid.engines.numpy.layers.integer_arithmetic import (
     multiply_once,
     round_away,
 )
+from pellucid.engines.numpy.layers.merge import align
 from pellucid.engines.numpy.layers.windows import cells, crop, pad
 from pellucid.network import layers as pl
 from pellucid.network.layers import Layer, Quantized, find_entry
@@ -70,7 +71,7 @@ def quantized(
 ) -> Forward:
     """Run the operation on integers, and limit its output."""
     del mode
-    whole = [np.rint(x).astype(np.int64) for x in inputs]
+    whole = [np.rint(x).astype(np.int64) for x in align(inputs)]
     y = find_entry(_OPERATIONS, layer.operation)(layer, whole, weights)
     limited = np.clip(y, *layer.limits).astype(inputs[0].dtype)
     return Forward(limited, no_gradient)
