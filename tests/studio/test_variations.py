@@ -10,7 +10,7 @@ import pellucid as pl
 from pellucid.errors import PellucidError
 from pellucid.network.head import find_head
 from pellucid.network.layers import Dense, Dropout, ReLU
-from pellucid.recipes import read
+from pellucid.recipes import read, train
 from pellucid.recipes.builders import build_model, build_network
 from pellucid.studio import SharedModel
 from pellucid.studio.live_training import LiveTraining, TrainingRequest
@@ -105,3 +105,32 @@ def test_an_unknown_variation_is_refused():
         TrainingRequest(beside=["faster"]).recipe()
     with pytest.raises(ValueError, match="at most 3"):
         TrainingRequest(beside=["sgd"] * 4)
+
+
+def test_a_training_follows_its_recipe(monkeypatch):
+    read_recipe = read("xor-one-hidden").model_copy(
+        update={
+            "schedule": {"name": "step", "every": 1, "gamma": 0.5},
+            "clip_norm": 0.1,
+            "accumulate": 2,
+        }
+    )
+    monkeypatch.setattr("pellucid.studio.live_training.read", lambda name: read_recipe)
+    wish = TrainingRequest(
+        network="xor-one-hidden",
+        data="xor",
+        engines=["numpy"],
+        optimizer="sgd",
+        learning_rate=0.5,
+        epochs=3,
+        images=4,
+        batch_size=4,
+    )
+    shared = SharedModel(small_model(), "x")
+    training = LiveTraining(wish, shared, wish.recipe())
+    (lane,) = training.lanes
+    lane.thread.join(60)
+    assert (lane.status, lane.error, lane.rate) == ("finished", "", 0.125)
+    expected = train(wish.recipe(), engine="numpy", progress=False).model.weights
+    for name, weight in shared.model.weights.items():
+        np.testing.assert_array_equal(weight, expected[name])

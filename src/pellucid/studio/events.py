@@ -68,6 +68,7 @@ def _news(lane: EngineTraining, told: _Known) -> dict[str, Any] | None:
         "step": lane.step,
         "steps": lane.steps,
         "seconds": lane.seconds,
+        "rate": lane.rate,
         "is_anew": is_anew,
         "points": points,
         "tested": lane.tested,

@@ -14,11 +14,14 @@ from pellucid.data import Dataset, sources
 from pellucid.errors import PellucidError
 from pellucid.explain import Assessment, assess
 from pellucid.model import Model
+from pellucid.model.fit import FitRequest, fit
+from pellucid.model.whitening import whiten
 from pellucid.network import Network
 from pellucid.network.ports import require_single
 from pellucid.network.zoo import ZOO
+from pellucid.objectives import ConstantRate
 from pellucid.recipes import names, override, read
-from pellucid.recipes.builders import build_augment, build_model, build_network
+from pellucid.recipes.builders import build_fit_config, build_model, build_network
 from pellucid.recipes.datasets import load_examples
 from pellucid.renamed import former_names
 from pellucid.runs.recipe import DataSection, Recipe
@@ -171,6 +174,8 @@ class EngineTraining(Callback):
         self.steps = 0  # in all
         self.step = 0
         self.seconds = 0.0
+        #: the last step's learning rate, where a schedule changes it
+        self.rate: float | None = None
         self.snapshot: dict[str, Any] = {}
         self.snapshots = 0
         self.loss = str(recipe.loss["name"])
@@ -198,9 +203,11 @@ class EngineTraining(Callback):
     def _train(self) -> None:
         recipe = self._recipe
         self._model = model = build_model(recipe, self.engine)
+        train, test = load_examples(recipe.data, model)
+        if recipe.whiten is not None:
+            whiten(model, train.images, recipe.whiten)
         if self._variation is not None:
             self._variation.begin(model)
-        train, test = load_examples(recipe.data, model)
         self._test = test.subset(range(min(_LOOKED_AT, len(test))))
         if model.settle_meaning(train.labels).can_be_named(train.classes):
             model.classes = train.classes
@@ -210,15 +217,16 @@ class EngineTraining(Callback):
             run = self._bench.run
             is_own = run is not None and run.recipe.data.source == recipe.data.source
             self._bench.show(shown, model.network.name, run if is_own else None)
-        model.fit(
-            train,
-            epochs=recipe.epochs,
-            batch_size=recipe.batch_size,
-            callbacks=[self],
-            shuffle=recipe.shuffle,
-            augment=build_augment(recipe),
-            metrics=recipe.metrics,
-            progress=False,
+        config = build_fit_config(recipe)
+        fit(
+            model,
+            FitRequest(
+                data=train,
+                config=config,
+                callbacks=(self,),
+                shows_progress=False,
+                recipe=recipe,
+            ),
         )
 
     def on_begin(self, trainer: Trainer) -> None:
@@ -233,6 +241,8 @@ class EngineTraining(Callback):
         """Keep the point, look if it is time, and wait at the gate."""
         self.step = trainer.progress.step
         self.seconds = trainer.position.seconds
+        if self._recipe.schedule["name"] != ConstantRate.name:
+            self.rate = trainer.position.learning_rate
         if self.step % self.stride == 0:
             accuracy = trainer.position.means().get("accuracy")
             self._keep((self.step, loss, accuracy))

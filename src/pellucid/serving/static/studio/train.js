@@ -109,7 +109,7 @@ function listen() {
 function take(lane, news, isFirst) {
   if (news.is_anew) lane.points = [];
   lane.points.push(...news.points);
-  for (const key of ["status", "loss", "unit", "error", "step", "steps", "seconds", "tested"]) lane[key] = news[key];
+  for (const key of ["status", "loss", "unit", "error", "step", "steps", "seconds", "rate", "tested"]) lane[key] = news[key];
   if (!news.snapshot?.metrics) return;
   lane.snapshot = news.snapshot;
   if (isFirst) {
@@ -178,9 +178,10 @@ function showLearning(isRunning) {
 
 function said(lane) {
   if (lane.status === "failed") return lane.error;
-  const { name, status, step, steps, seconds = 0, snapshot } = lane;
+  const { name, status, step, steps, seconds = 0, rate } = lane;
+  const at = rate == null ? "" : `, learning rate ${number(rate, 3)} by its schedule`;
   const doing = isPaused && status === "training" ? "paused" : status;
-  return `${name}: ${doing}, step ${count(step)} of ${count(steps)}, ${seconds.toFixed(1)} s${right(lane)}`;
+  return `${name}: ${doing}, step ${count(step)} of ${count(steps)}, ${seconds.toFixed(1)} s${at}${right(lane)}`;
 }
 
 /** Say how good it is by the test data: what is right, or how far off it is. */
