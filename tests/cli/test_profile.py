@@ -81,3 +81,9 @@ def test_a_network_of_several_outputs_is_refused_in_the_command_s_name(pellucid)
     answer = pellucid("profile", "two.json")
     assert answer.code == 2
     assert answer.err.startswith("error: profile: the network must have one output")
+
+
+def test_an_unknown_name_is_told_what_there_may_be(pellucid):
+    answer = pellucid("profile", "nosuch")
+    assert answer.code == 2
+    assert "must be a name of pl.zoo, a .py or .json file, or a run" in answer.err

@@ -9,9 +9,9 @@ from typing import Any
 
 from pellucid.engines import Engine
 from pellucid.engines.registry import DEFAULT, ENGINES, REFERENCE
-from pellucid.errors import RunError
+from pellucid.errors import NetworkError, RunError
 from pellucid.model import Model, from_file
-from pellucid.network import Network
+from pellucid.network import ZOO, Network
 from pellucid.recipes.builders import build_engine
 from pellucid.runs import ModelFile, RunFolder, find, model_path
 from pellucid.runs.recipe import Recipe
@@ -64,11 +64,18 @@ def network_or_run(name: str, who: str) -> tuple[Network, dict[str, Any]]:
     NetworkError
         If there is none of that name, or it takes no images.
     """
-    from pellucid.benchmark.networks import check_takes_images, get_network
+    from pellucid.benchmark.networks import LEAKY, check_takes_images, get_network
+    from pellucid.network.architectures import ARCHITECTURES
 
     try:
         path = model_path(name)
-    except RunError:
+    except RunError as error:
+        is_known = name in (*ZOO, *ARCHITECTURES, LEAKY)
+        if not is_known and Path(name).suffix not in (".py", ".json"):
+            raise NetworkError(
+                f"{who}: NETWORK must be a name of pl.zoo, a .py or .json file, or a "
+                f"run; got {name!r}."
+            ) from error
         return get_network(name, who=who), {}
     if path.suffix in (".py", ".json"):
         return get_network(name, who=who), {}
