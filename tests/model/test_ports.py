@@ -353,3 +353,14 @@ def test_class_weights_may_be_an_array_in_a_run(tmp_path: Path) -> None:
     model.fit(data, class_weight=weight, run=tmp_path / "r", progress=False)
     text = (tmp_path / "r" / "recipe.toml").read_text()
     assert tomllib.loads(text)["class_weight"] == [1.0, 2.0, 3.0]
+
+
+def test_a_generator_for_several_inputs_is_refused_as_such() -> None:
+    left, right = pl.Input(2, name="left"), pl.Input(2, name="right")
+    network = pl.Network(
+        inputs=[left, right], outputs=pl.Dense(1)(pl.Add()(left, right))
+    )
+    model = pl.Model(network, engine="numpy", loss="mse", optimizer="sgd")
+    batches = (({"left": 0, "right": 0}, 0) for _ in range(2))
+    with pytest.raises(pl.DataError, match=r"must be arrays.*got a generator, which"):
+        model.fit(batches, steps_per_epoch=2, progress=False)

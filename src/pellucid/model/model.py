@@ -204,7 +204,12 @@ class Model(DifferentiableModel):
             data = read_examples(self, data, test=False)
         if is_frame(validation_data):
             validation_data = read_examples(self, validation_data, test=False)
-        streams = not several and is_stream(data)
+        streams = is_stream(data)
+        if streams and several:
+            raise DataError(
+                "fit: data of several inputs or outputs must be arrays, as (inputs, "
+                f"labels); got a {type(data).__name__}, which gives batches itself."
+            )
         if steps_per_epoch is not None:
             _check_steps(steps_per_epoch, is_of_stream=streams)
         make = _as_given if several or streams else as_dataset
