@@ -242,7 +242,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*")
     parser.add_argument("--cache", type=Path, default=Path("real-files-cache"))
-    parser.add_argument("--folder", type=Path)
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        help="where files of GitHub lie, as OWNER/REPOSITORY/PATH; without it they "
+        "count as not fetched",
+    )
     parser.add_argument("--table", type=Path)
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
