@@ -33,7 +33,7 @@ def test_the_lines_end_where_the_update_does(optimizer: Optimizer) -> None:
             gradient=float(grads[name][at]),
             scale=clip_scale(optimizer.clip_norm, grads),
             slots={slot: float(arrays[name][at]) for slot, arrays in slots.items()},
-            decays=True,
+            decay=getattr(optimizer, "weight_decay", 0.0),
             rate=optimizer.learning_rate,
             step=step,
         )
@@ -54,7 +54,7 @@ def test_an_optimizer_of_ones_own_is_refused() -> None:
         name = "own"
 
     given = UpdateInputs(
-        weight=1.0, gradient=1.0, scale=1.0, slots={}, decays=True, rate=0.1, step=1
+        weight=1.0, gradient=1.0, scale=1.0, slots={}, decay=0.0, rate=0.1, step=1
     )
     with pytest.raises(
         pl.NetworkError, match="the optimizer must be one whose formula"

@@ -24,10 +24,10 @@ class UpdateInputs:
         What clipping multiplies all gradients with; 1 where it does nothing.
     slots : mapping of str to float
         The optimizer's numbers for this weight before the step.
-    decays : bool
-        Whether weight decay applies to the array.
+    decay : float
+        Weight decay of the array, 0 where there is none; see `update_factors`.
     rate : float
-        Learning rate.
+        Learning rate of the array.
     step : int
         Number of the update, from 1.
     """
@@ -36,7 +36,7 @@ class UpdateInputs:
     gradient: float
     scale: float
     slots: Mapping[str, float]
-    decays: bool
+    decay: float
     rate: float
     step: int
 
@@ -66,7 +66,7 @@ def weight_update(optimizer: Optimizer, given: UpdateInputs) -> tuple[Step, ...]
 
 def _lines(optimizer: Optimizer, given: UpdateInputs) -> Iterator[Step]:
     g, w, rate = given.gradient, given.weight, given.rate
-    decay = getattr(optimizer, "weight_decay", 0.0) if given.decays else 0.0
+    decay = given.decay
     yield Step("g", "∂ loss / ∂ w", g)
     if given.scale != 1.0:
         yield Step("g", f"{show(given.scale)} · {show_factor(g)}", given.scale * g)

@@ -203,3 +203,20 @@ def test_a_regression_is_walked_with_its_own_answer() -> None:
 def test_a_fraction_is_no_class(model: pl.Model, pixels: np.ndarray) -> None:
     with pytest.raises(pl.DataError, match=r"must be a whole number; got 0\.5"):
         walk(model, encode(pixels), 0.5)
+
+
+def test_updates_follow_the_optimizer_s_groups() -> None:
+    network = pl.Sequential(
+        pl.Input(6, 6, 1), pl.Conv2D(2, 3), pl.Flatten(), pl.Dense(3)
+    )
+    group = pl.ParameterGroup(layers=("conv2d",), rate_factor=0.1, weight_decay=0.3)
+    optimizer = pl.SGD(0.5, weight_decay=0.01, groups=(group,))
+    own = pl.Model(network, engine="numpy", optimizer=optimizer, loss="cross_entropy")
+    pixels = np.random.default_rng(0).integers(0, 255, (6, 6, 1)).astype(np.uint8)
+    learning = walk(own, encode(pixels), 1)["learning"]
+    assert learning["weight"] == "conv2d.weight"
+    w = own.weights["conv2d.weight"][tuple(learning["at"])].astype(np.float64)
+    for update in learning["updates"]:
+        steps = update["steps"]
+        w -= 0.05 * (steps[0]["value"] + 0.3 * w)
+        assert steps[-1]["value"] == pytest.approx(w, rel=1e-6)

@@ -15,6 +15,7 @@ from pellucid.explain.weight_update import UpdateInputs, weight_update
 from pellucid.model import Model
 from pellucid.objectives import Adam, Optimizer, apply_update
 from pellucid.objectives.optimizers import clip_scale
+from pellucid.objectives.parameter_groups import update_factors
 from pellucid.studio.images import levels
 
 _PLACES = 12  # of a weight's gradient, shown one by one
@@ -143,13 +144,14 @@ def _lines(
     step: int,
 ) -> tuple[Step, ...]:
     name, at = weight.name, weight.at
+    factor, decay = update_factors(optimizer, name)
     given = UpdateInputs(
         weight=float(end.weights[name][at]),
         gradient=float(end.weight_gradients[name][at]),
         scale=clip_scale(optimizer.clip_norm, end.weight_gradients),
         slots={slot: float(arrays[name][at]) for slot, arrays in slots.items()},
-        decays=True,
-        rate=optimizer.learning_rate,
+        decay=decay,
+        rate=optimizer.learning_rate * factor,
         step=step,
     )
     return weight_update(optimizer, given)
