@@ -25,7 +25,7 @@ import numpy as np
 import pellucid as pl
 from pellucid.exchange.native import board, emulate
 from pellucid.exchange.native.archive import Member, write_archive
-from pellucid.exchange.native.program import Call, place
+from pellucid.exchange.native.program import Call, Emulated, place
 from pellucid.exchange.native.run import Library
 from pellucid.exchange.native.targets import TARGETS
 
@@ -72,11 +72,11 @@ def flash_of(path: Path) -> int:
     return sum(int(number) for row in rows for number in row)
 
 
-def native(model: pl.Model, target: str, image: np.ndarray, folder: Path) -> list[int]:
-    """Return flash, RAM and instructions of float32 kernels."""
-    path = pl.exchange.write(model, folder / "float.a", target=target)
-    library = Library(path)
-    made = emulate.predict(
+def _predicted(
+    path: Path, library: Library, model: pl.Model, image: np.ndarray
+) -> Emulated:
+    """Return what a library's prediction of one image gives in its emulator."""
+    return emulate.predict(
         path,
         library.target,
         prefix=library.prefix,
@@ -85,6 +85,13 @@ def native(model: pl.Model, target: str, image: np.ndarray, folder: Path) -> lis
         starts=False,
         given=image.tobytes(),
     )
+
+
+def native(model: pl.Model, target: str, image: np.ndarray, folder: Path) -> list[int]:
+    """Return flash, RAM and instructions of float32 kernels."""
+    path = pl.exchange.write(model, folder / "float.a", target=target)
+    library = Library(path)
+    made = _predicted(path, library, model, image)
     return [flash_of(path), library.memory, made.instructions or 0]
 
 
@@ -92,15 +99,7 @@ def riscv(model: pl.Model, image: np.ndarray, folder: Path) -> list[int]:
     """Return flash, RAM and instructions of native code for 64-bit RISC-V."""
     path = pl.exchange.write(model, folder / "riscv.a", target="riscv64")
     library = Library(path)
-    emulate.predict(  # which leaves the program beside the library
-        path,
-        library.target,
-        prefix=library.prefix,
-        memory=library.memory,
-        sizes=([image.nbytes], [4 * prod(model.network.output_shape)]),
-        starts=False,
-        given=image.tobytes(),
-    )
+    _predicted(path, library, model, image)  # leaves the program beside the library
     (folder / "count.c").write_text(PLUGIN)
     compile_ = ["gcc", "-O1", "-shared", "-fPIC", "count.c", "-o", "count.so"]
     subprocess.run(compile_, cwd=folder, check=True)
