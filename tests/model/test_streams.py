@@ -199,6 +199,23 @@ def test_steps_per_epoch_that_do_not_fit(arrays: tuple[Any, Any]) -> None:
         model().fit(batches(arrays), steps_per_epoch=0, progress=False)
 
 
+def test_data_without_an_end_is_refused_before_it_is_read(
+    arrays: tuple[Any, Any],
+) -> None:
+    class Repeated:
+        def __iter__(self) -> Any:
+            return endless(arrays)
+
+        def cardinality(self) -> int:
+            return -1
+
+    with pytest.raises(DataError, match=r"data must come to an end.*steps_per_epoch"):
+        model().fit(Repeated(), progress=False)
+    held: Any = Repeated()
+    with pytest.raises(DataError, match=r"validation_data must .* a part of it\.$"):
+        model().fit(batches(arrays), validation_data=held, progress=False)
+
+
 class Once:
     """An iterable with a length that does not begin anew."""
 

@@ -138,10 +138,9 @@ class Stream:
             return self._steps
         if self._is_map:
             return -(-len(self._source) // self._batch_size)
-        cardinality = getattr(self._source, "cardinality", None)
+        cardinality = self._cardinality()
         if cardinality is not None:
-            known = int(cardinality())
-            return known if known >= 0 else None
+            return cardinality if cardinality >= 0 else None
         try:
             return len(self._source)
         except TypeError:
@@ -150,8 +149,12 @@ class Stream:
     @property
     def is_endless(self) -> bool:
         """Whether the source says that it has no end, as a repeated tf.data.Dataset."""
-        cardinality = getattr(self._source, "cardinality", None)
-        return cardinality is not None and int(cardinality()) == _ENDLESS
+        return self._cardinality() == _ENDLESS
+
+    def _cardinality(self) -> int | None:
+        """What a tf.data.Dataset says of its length; None of other sources."""
+        tell = getattr(self._source, "cardinality", None)
+        return None if tell is None else int(tell())
 
     def epoch(self, number: int, start: int = 0) -> Iterator[RawBatch]:
         """Give the batches of an epoch, from batch ``start`` on."""

@@ -150,16 +150,17 @@ def fit_stream(model: Model, request: FitRequest) -> History:
 
 def _check_epochs(stream: Stream, name: str, epochs: int) -> None:
     """Refuse a source that cannot serve that many epochs, before the first one."""
+    cut = ", or steps_per_epoch=" if name == "data" else ""  # which cuts data alone
     if stream.count is None and stream.is_endless:
         raise DataError(
             f"fit: {name} must come to an end; got a {stream.kind} without one. Give "
-            "steps_per_epoch=, the batches of an epoch."
+            f"a part of it{cut}."
         )
     if stream.is_once and not stream.has_steps and epochs > 1:
         raise DataError(
             f"fit: {name} must be iterable once for each epoch; got a {stream.kind}, "
-            f"which serves one of {epochs}. Give an object whose __iter__ begins anew, "
-            "or steps_per_epoch=."
+            f"which serves one of {epochs}. Give an object whose __iter__ begins "
+            f"anew{cut}."
         )
 
 
