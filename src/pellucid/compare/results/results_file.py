@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from pellucid.compare.results.result import Question, Result
 from pellucid.compare.results.schema_1 import upgrade
+from pellucid.compare.results.trust import is_time_based
 from pellucid.errors import RunError
 from pellucid.regular_file import read_regular_text
 from pellucid.storage import recover
@@ -70,8 +71,14 @@ class Results:
 
     @property
     def disturbed(self) -> list[Result]:
-        """The measured cells around which something else ran on the machine."""
-        return [cell for cell in self.cells if cell.is_disturbed and cell.is_done]
+        """The measured cells with times, around which something else ran."""
+        return [
+            cell
+            for cell in self.cells
+            if cell.is_disturbed
+            and cell.is_done
+            and any(is_time_based(measurement) for measurement in cell.figures)
+        ]
 
     def to_json(self) -> dict[str, Any]:
         """Return the results as plain values, schema_version first."""
