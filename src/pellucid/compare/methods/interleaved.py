@@ -16,6 +16,8 @@ from pellucid.compare.measurement import Measurement
 from pellucid.compare.methods.subject import get_network
 from pellucid.compare.task import Task
 
+#: so many quiet rounds, or half of them where there are fewer, give a median
+_LEAST_QUIET = 3
 EngineMeasurements = dict[str, list[Measurement] | str]
 
 
@@ -42,8 +44,9 @@ class ContenderTiming:
 
     @property
     def is_disturbed(self) -> bool:
-        """Whether something else ran in most of the rounds."""
-        return 2 * self.timing.disturbed_count > len(self.timing.rounds)
+        """Whether too few rounds were quiet: the others are left out."""
+        rounds = len(self.timing.rounds)
+        return rounds - self.timing.disturbed_count < min(_LEAST_QUIET, rounds / 2)
 
     @property
     def times_s(self) -> list[float]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from pellucid.compare.measurement import Measurement
 from pellucid.compare.results import Question, Result, Results, format_amount
+from pellucid.compare.results.trust import has_disturbed_times
 from pellucid.engines.registry import ENGINES
 
 #: how engines are called in a report
@@ -74,7 +75,9 @@ def explain_absence(cell: Result | None) -> str:
 def explain_disturbance(cells: Sequence[Result]) -> str:
     """Return which cells of a row were disturbed; "" where none was."""
     names = [
-        TITLES[cell.engine] for cell in cells if cell.is_disturbed and cell.is_done
+        TITLES[cell.engine]
+        for cell in cells
+        if cell.is_done and has_disturbed_times(cell)
     ]
     if not names:
         return ""

@@ -9,7 +9,7 @@ from typing import Any
 from pellucid.compare.measurement import Measurement
 from pellucid.compare.results.result import Result
 from pellucid.compare.results.results_file import Results
-from pellucid.compare.results.trust import is_time_based
+from pellucid.compare.results.trust import is_disturbed
 
 NOISE = 0.05  # a time without a spread must change by more than this share
 
@@ -84,7 +84,7 @@ def _compare_results(before: Result, now: Result) -> Iterator[Change]:
         other = before.figure(measurement.name)
         if other is None or not _has_changed(other, measurement):
             continue
-        if _is_disturbed(before, other) or _is_disturbed(now, measurement):
+        if is_disturbed(before, other) or is_disturbed(now, measurement):
             continue
         is_number = measurement.number is not None and bool(other.number)
         yield Change(
@@ -98,11 +98,6 @@ def _compare_results(before: Result, now: Result) -> Iterator[Change]:
             if is_number and measurement.number
             else None,
         )
-
-
-def _is_disturbed(cell: Result, measurement: Measurement) -> bool:
-    is_out = cell.is_disturbed and is_time_based(measurement)
-    return measurement.is_disturbed or is_out
 
 
 def _has_changed(before: Measurement, now: Measurement) -> bool:

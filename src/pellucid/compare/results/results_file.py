@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from pellucid.compare.results.result import Question, Result
 from pellucid.compare.results.schema_1 import upgrade
-from pellucid.compare.results.trust import is_time_based
+from pellucid.compare.results.trust import has_disturbed_times
 from pellucid.errors import RunError
 from pellucid.regular_file import read_regular_text
 from pellucid.storage import recover
@@ -73,11 +73,7 @@ class Results:
     def disturbed(self) -> list[Result]:
         """The measured cells with times, around which something else ran."""
         return [
-            cell
-            for cell in self.cells
-            if cell.is_disturbed
-            and cell.is_done
-            and any(is_time_based(measurement) for measurement in cell.figures)
+            cell for cell in self.cells if cell.is_done and has_disturbed_times(cell)
         ]
 
     def to_json(self) -> dict[str, Any]:

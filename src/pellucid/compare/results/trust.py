@@ -17,6 +17,17 @@ def is_time_based(measurement: Measurement) -> bool:
     return measurement.unit in _CLOCK or measurement.limit is not None
 
 
+def has_disturbed_times(cell: Result) -> bool:
+    """Return whether something else ran while a time of a cell was measured."""
+    return any(is_disturbed(cell, measurement) for measurement in cell.figures)
+
+
+def is_disturbed(cell: Result, measurement: Measurement) -> bool:
+    """Return whether something else ran while one of a cell's figures was measured."""
+    is_out = cell.is_disturbed and is_time_based(measurement)
+    return measurement.is_disturbed or is_out
+
+
 def explain_doubt(cell: Result, measurement: Measurement) -> str:
     """Return why a measured figure must not be ranked; "" where it may.
 
@@ -26,7 +37,7 @@ def explain_doubt(cell: Result, measurement: Measurement) -> str:
     figure : Figure
         One of the cell's, with a number.
     """
-    if measurement.is_disturbed or (cell.is_disturbed and is_time_based(measurement)):
+    if is_disturbed(cell, measurement):
         return "something else ran on the machine"
     if (
         measurement.limit is not None

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pellucid.compare.criteria import find_criterion
 from pellucid.compare.criteria.criterion import Criterion
 from pellucid.compare.results import Result, Results
+from pellucid.compare.results.trust import has_disturbed_times
 from pellucid.compare.run.request import Request
 from pellucid.engines.registry import ENGINES, missing_package
 
@@ -110,7 +111,7 @@ def _plan_criterion(
             if cell is not None
             and cell.is_done
             and cell.fingerprint == mark
-            and (keeps_disturbed or not cell.is_disturbed)
+            and (keeps_disturbed or not has_disturbed_times(cell))
         ]
         if len(done) == len(group):
             settled += done

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from pellucid.compare.results import Result
+from pellucid.compare.results.trust import has_disturbed_times
 from pellucid.compare.run.plan import Job, Plan
 
 _LANES = 2
@@ -83,7 +84,7 @@ class LineProgress:
         for cell in cells:
             if cell.status == "failed":
                 self.show(f"{cell.row}: {cell.engine} failed: {cell.reason}")
-        if any(cell.is_disturbed for cell in cells):
+        if any(has_disturbed_times(cell) for cell in cells):
             self.show(f"{job.name}: something else kept the machine busy")
         self.show(
             f"[{self._done}/{self._count}] {job.name}: {format_span(seconds)}{rest}"
