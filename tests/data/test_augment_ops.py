@@ -61,4 +61,24 @@ def test_rotation_and_shift_sample_between_the_pixels():
                 expected += (
                     max(0, 1 - abs(y - i)) * max(0, 1 - abs(x - j)) * images[0, i, j]
                 )
-        np.testing.assert_allclose(turned[0, row, column], expected, atol=1e-3)
+        np.testing.assert_allclose(turned[0, row, column], expected, atol=1e-9)
+
+
+def test_rotation_is_torchvisions_bilinear_sampling():
+    torch = pytest.importorskip("torch")
+    rows, columns, angles = 9, 13, np.array([0.3, -1.1])
+    images = np.random.default_rng(0).random((2, rows, columns, 3))
+    cos, sin = np.cos(angles), np.sin(angles)
+    theta = np.zeros((2, 2, 3))
+    theta[:, 0, 0], theta[:, 0, 1] = cos, -sin * rows / columns
+    theta[:, 1, 0], theta[:, 1, 1] = sin * columns / rows, cos
+    functional = torch.nn.functional
+    grid = functional.affine_grid(
+        torch.from_numpy(theta), (2, 3, rows, columns), align_corners=False
+    )
+    theirs = functional.grid_sample(
+        torch.from_numpy(images.transpose(0, 3, 1, 2)), grid, align_corners=False
+    )
+    ours = turn(images, np.zeros((2, 2), np.intp), angles)
+    theirs = theirs.numpy().transpose(0, 2, 3, 1)
+    np.testing.assert_allclose(ours, theirs, atol=1e-9)

@@ -67,11 +67,18 @@ def test_adam_is_algorithm_1() -> None:
     assert steps(pl.Adam()) == pytest.approx(adam(), rel=1e-12)
 
 
-def test_nadam_and_adagrad_are_pytorchs_formulas() -> None:
+def test_updates_are_pytorchs_formulas() -> None:
     torch = pytest.importorskip("torch")
-    cases = [
-        (pl.NAdam(weight_decay=0.1), torch.optim.NAdam, {"weight_decay": 0.1}),
-        (pl.Adagrad(weight_decay=0.1), torch.optim.Adagrad, {"weight_decay": 0.1}),
+    kinds, l2 = torch.optim, {"weight_decay": 0.1}
+    nesterov = {"momentum": 0.9, "nesterov": True}
+    cases: list[tuple[Any, Any, dict[str, Any]]] = [
+        (pl.SGD(momentum=0.9, **l2), kinds.SGD, {"momentum": 0.9, **l2}),
+        (pl.SGD(**nesterov, **l2), kinds.SGD, {**nesterov, **l2}),
+        (pl.RMSprop(rho=0.8, **l2), kinds.RMSprop, {"alpha": 0.8, **l2}),
+        (pl.Adam(beta2=0.98, **l2), kinds.Adam, {"betas": (0.9, 0.98), **l2}),
+        (pl.AdamW(**l2), kinds.AdamW, l2),
+        (pl.NAdam(**l2), kinds.NAdam, l2),
+        (pl.Adagrad(**l2), kinds.Adagrad, l2),
     ]
     for ours, kind, options in cases:
         w = torch.tensor([W], dtype=torch.float64, requires_grad=True)

@@ -27,8 +27,9 @@ def test_factors() -> None:
     assert pl.Cosine().factor(at(50)) == pytest.approx(0.5)
     cycle = pl.OneCycle()
     assert cycle.factor(at(0)) == pytest.approx(1 / 25)
-    assert cycle.factor(at(30)) == pytest.approx(1)
-    assert cycle.factor(at(100)) == pytest.approx(1e-4)
+    assert cycle.factor(at(29)) == pytest.approx(1)
+    assert cycle.factor(at(99)) == pytest.approx(1e-4)
+    assert pl.OneCycle().factor(at(0, steps=1)) == pytest.approx(1e-4)
     warm = pl.WarmUp(steps=4, then=pl.Cosine())
     assert warm.factor(at(0)) == pytest.approx(0.25)
     assert warm.factor(at(50)) == pytest.approx(0.5)
@@ -36,10 +37,18 @@ def test_factors() -> None:
     assert [warm.factor(at(i)) for i in (0, 1, 3, 9)] == pytest.approx([0.4, 0.6, 1, 1])
 
 
-def test_falling_and_cyclic_rates_are_those_of_pytorch_and_keras() -> None:
+def test_rates_are_those_of_pytorch_and_keras() -> None:
     torch = pytest.importorskip("torch")
     schedulers = torch.optim.lr_scheduler
+    cycle = {"pct_start": 0.15, "div_factor": 5, "final_div_factor": 10}
+    cycle["cycle_momentum"] = False
     cases = [
+        (pl.StepDecay(20, 0.3), lambda o: schedulers.StepLR(o, 20, 0.3)),
+        (pl.Cosine(0.1), lambda o: schedulers.CosineAnnealingLR(o, 100, 0.1)),
+        (
+            pl.OneCycle(0.15, start=5, end=50),
+            lambda o: schedulers.OneCycleLR(o, 1.0, 100, **cycle),
+        ),
         (pl.Polynomial(0.9), lambda o: schedulers.PolynomialLR(o, 100, 0.9)),
         (
             pl.Cyclic(rise=6, fall=9, low=0.2),
@@ -49,18 +58,39 @@ def test_falling_and_cyclic_rates_are_those_of_pytorch_and_keras() -> None:
             pl.Cyclic(rise=7, low=0.1, gamma=0.5),
             lambda o: schedulers.CyclicLR(o, 0.1, 1.0, 7, mode="triangular2"),
         ),
+        (
+            pl.WarmUp(40, start=0.2),
+            lambda o: schedulers.LinearLR(o, 0.2, total_iters=40),
+        ),
     ]
     for ours, make in cases:
         weight = torch.zeros(1, requires_grad=True)
         theirs = torch.optim.SGD([weight], lr=1.0)
         scheduler = make(theirs)
-        for step in range(60):
+        ahead = isinstance(ours, pl.WarmUp)  # whose first step has risen already
+        for step in range(-ahead, 100 - ahead):
             rate = theirs.param_groups[0]["lr"]
-            assert ours.factor(at(step)) == pytest.approx(rate, abs=1e-6), (ours, step)
+            factor = ours.factor(at(step, per_epoch=1))
+            assert factor == pytest.approx(rate, abs=1e-6), (ours, step)
             theirs.step()
             scheduler.step()
     inverse = pl.InverseTime(decay=0.5, every=20)  # keras: 1 / (1 + rate t / steps)
     assert inverse.factor(at(60)) == pytest.approx(1 / 2.5)
+
+
+def test_drops_on_a_plateau_are_pytorchs_with_one_epoch_less_of_patience() -> None:
+    torch = pytest.importorskip("torch")
+    theirs = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
+        theirs, factor=0.5, patience=1, threshold=0.01
+    )
+    losses, ours = EpochLosses(), pl.OnPlateau(patience=2, gamma=0.5, threshold=0.01)
+    for loss in (1.0, 0.995, 0.9, 0.9, 0.91, 0.9, 0.8, 0.85, 0.7999, 0.81, 0.79, 0.8):
+        scheduler.step(loss)
+        losses.append(loss)
+        rate = theirs.param_groups[0]["lr"]
+        assert ours.factor(Progress(0, 0, 0, 0, losses)) == pytest.approx(rate)
+    assert rate < 0.3
 
 
 def test_drops_are_counted_from_the_losses_of_epochs() -> None:

@@ -91,12 +91,12 @@ def rate_factor(spec: ScriptSpec) -> str:
         start, end = number(schedule.start), number(schedule.end)
         return head + (
             f'    """Rise from 1 / {start} to 1, then fall to 1 / {end}."""\n'
-            f"    peak = {number(schedule.warm_up)} * steps\n"
+            f"    peak = {number(schedule.warm_up)} * steps - 1\n"
             "    if step < peak:\n"
             f"        first, last, share = 1 / {start}, 1.0, step / peak\n"
             "    else:\n"
             f"        first, last = 1.0, 1 / {end}\n"
-            "        share = min((step - peak) / (steps - peak), 1.0)\n"
+            "        share = min((step - peak) / (steps - 1 - peak), 1.0)\n"
             "    return last + (first - last) * (1 + math.cos(math.pi * share)) / 2\n"
         )
     if isinstance(schedule, StepDecay):

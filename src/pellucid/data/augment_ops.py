@@ -63,10 +63,11 @@ def turn(
     The output's pixel (r, c) shows the input at the inverse of that movement.
     """
     height, width = images.shape[1:3]
+    kind = _kind(images)
     middle = (height - 1) / 2, (width - 1) / 2
-    down = (np.arange(height) - middle[0] - offsets[:, :1]).astype(np.float32)
-    right = (np.arange(width) - middle[1] - offsets[:, 1:]).astype(np.float32)
-    cos, sin = (f(angles).astype(np.float32)[:, None] for f in (np.cos, np.sin))
+    down = (np.arange(height) - middle[0] - offsets[:, :1]).astype(kind)
+    right = (np.arange(width) - middle[1] - offsets[:, 1:]).astype(kind)
+    cos, sin = (f(angles).astype(kind)[:, None] for f in (np.cos, np.sin))
     row = (cos * down)[:, :, None] + (sin * right + middle[0])[:, None, :]
     column = (-sin * down)[:, :, None] + (cos * right + middle[1])[:, None, :]
     return _sample(images, row, column)  # row, column: (n, height, width)
@@ -75,14 +76,13 @@ def turn(
 def _sample(images: Pixels, row: Pixels, column: Pixels) -> Pixels:
     """Look between the pixels; beyond the edge lies one pixel's width of slope to 0."""
     n, height, width, depth = images.shape
-    kind = np.float64 if images.dtype == np.float64 else np.float32
-    padded = np.zeros((n, height + 2, width + 2, depth), kind)
+    padded = np.zeros((n, height + 2, width + 2, depth), _kind(images))
     padded[:, 1:-1, 1:-1] = images
     row, column = np.clip(row + 1, 0, height + 1), np.clip(column + 1, 0, width + 1)
     top = np.minimum(row.astype(np.int32), height)
     left = np.minimum(column.astype(np.int32), width)
-    below = np.subtract(row, top, dtype=np.float32)[..., None]
-    beside = np.subtract(column, left, dtype=np.float32)[..., None]
+    below = np.subtract(row, top, dtype=row.dtype)[..., None]
+    beside = np.subtract(column, left, dtype=row.dtype)[..., None]
     first = (top * (width + 2) + left).astype(np.intp)
     first += np.arange(n)[:, None, None] * ((height + 2) * (width + 2))
     flat = padded.reshape(-1, depth)
@@ -94,6 +94,11 @@ def _sample(images: Pixels, row: Pixels, column: Pixels) -> Pixels:
     if images.dtype.kind == "u":
         np.rint(out, out=out)
     return out.astype(images.dtype)
+
+
+def _kind(images: Pixels) -> type[np.floating[Any]]:
+    """Return the type in which places and weights are computed."""
+    return np.float64 if images.dtype == np.float64 else np.float32
 
 
 def _between(one: Pixels, other: Pixels, weight: Pixels) -> Pixels:

@@ -87,8 +87,9 @@ class Cosine(Schedule):
 class OneCycle(Schedule):
     """Rise to the full learning rate, then fall far below it.
 
-    From ``1 / start`` up to 1 over the first ``warm_up`` share of the steps, down to
-    ``1 / end`` over the rest, both along half cosines.
+    From ``1 / start`` in the first step up to 1 in step ``warm_up · steps``, down to
+    ``1 / end`` in the last, both along half cosines. It is PyTorch's OneCycleLR, whose
+    ``final_div_factor`` is ``end / start``.
 
     Parameters
     ----------
@@ -122,10 +123,10 @@ class OneCycle(Schedule):
 
     def factor(self, at: Progress) -> float:
         """Return the factor on the rise or on the fall."""
-        peak = self.warm_up * at.steps
+        peak = self.warm_up * at.steps - 1  # steps are counted from 0
         if at.step < peak:
             return _between(1 / self.start, 1.0, at.step / peak)
-        rest = max(at.steps - peak, 1e-12)
+        rest = max(at.steps - 1 - peak, 1e-12)
         return _between(1.0, 1 / self.end, min((at.step - peak) / rest, 1.0))
 
 
@@ -172,7 +173,8 @@ class WarmUp(Schedule):
     def factor(self, at: Progress) -> float:
         """Return a share of the schedule's factor, from ``start`` to all of it.
 
-        After ``step + 1`` of ``steps`` steps.
+        After ``step + 1`` of ``steps`` steps: PyTorch's LinearLR, but its first step,
+        which is without a rise, is left out.
         """
         risen = min((at.step + 1) / self.steps, 1.0)
         return (self.start + (1 - self.start) * risen) * self.then.factor(at)
@@ -184,7 +186,9 @@ class OnPlateau(Schedule):
 
     The monitored loss is val_loss where there is validation data, else loss. Drops are
     counted from the losses of the completed epochs, so a resumed run continues alike,
-    wherever in a composed schedule this one stands.
+    wherever in a composed schedule this one stands. A drop comes with the
+    ``patience``-th such epoch as in Keras; PyTorch's ReduceLROnPlateau waits for one
+    more.
 
     Parameters
     ----------
