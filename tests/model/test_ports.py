@@ -243,8 +243,14 @@ def test_what_one_output_has_is_refused_by_name() -> None:
         model.evaluate(detector_data(), metrics={"x": "accuracy"})
     with pytest.raises(pl.DataError, match="data must be a pair"):
         model.fit(detector_data()[0], progress=False)
-    with pytest.raises(pl.DataError, match="mixup and cutmix must be left out where"):
-        model.fit(detector_data(), augment=pl.data.Augment(mixup=1), progress=False)
+
+
+def test_mixed_examples_are_trained_on() -> None:
+    losses = []
+    for augment in (None, pl.data.Augment(mixup=1.0), pl.data.Augment(mixup=1.0)):
+        history = detector_model().fit(detector_data(), augment=augment, progress=False)
+        losses.append(history["loss"][-1])
+    assert losses[1] == losses[2] != losses[0]
 
 
 def test_a_model_file_holds_all_of_it(tmp_path: Path) -> None:

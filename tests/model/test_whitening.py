@@ -70,8 +70,8 @@ def test_images_at_even_distances_are_whitened_of_a_folder_as_well(
 @pytest.mark.parametrize(
     ("node", "outputs", "message"),
     [
-        ("dense", 8, "must be a convolution without groups that reads the input"),
-        ("nowhere", 8, "that reads the input; got 'nowhere'"),
+        ("dense", 8, "must be a convolution without groups that reads an input"),
+        ("nowhere", 8, "that reads an input; got 'nowhere'"),
         ("white", 7, "'white' must have at least 8 outputs"),
     ],
 )
@@ -107,3 +107,16 @@ def test_a_recipe_whitens_looks_twice_and_resumes(tmp_path: Any) -> None:
     longer = recipes.override(recipe, {"epochs": 2})
     resumed = recipes.train(longer, run=tmp_path / "run", resume=True, progress=False)
     np.testing.assert_array_equal(resumed.model.weights["whiten.weight"], weights)
+
+
+def test_of_several_inputs_the_one_that_the_node_reads_is_whitened() -> None:
+    left, facts = pl.Input(9, 9, 1, name="left"), pl.Input(3, name="facts")
+    x = pl.Conv2D(8, kernel_size=2, name="white")(left)
+    joined = pl.Concat()(pl.Flatten()(x), facts)
+    network = pl.Network(inputs=[facts, left], outputs=[pl.Dense(2)(joined), x])
+    m, one = pl.Model(network, engine="numpy"), model()
+    pl.whiten(m, {"left": IMAGES, "facts": np.zeros((len(IMAGES), 3))}, "white")
+    pl.whiten(one, IMAGES, "white")
+    np.testing.assert_array_equal(
+        m.weights["white.weight"], one.weights["white.weight"]
+    )

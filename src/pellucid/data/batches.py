@@ -227,15 +227,11 @@ class Batches:
         """Make the batches one after the other."""
         order = self.order(number)
         steps = range(start, len(self))
-        augment, epoch = self.augment, self.first_epoch + number
-        mixes: list[Mix] = []
+        mixes = self._draw_mixes(number, start)
         draws = None
-        if augment is not None:
-            draws = augment.draw_epoch(self.seed, epoch, len(self.dataset))
-        if augment is not None and augment.mixes:
-            rng = generator(self.seed, epoch, MIXING)
-            given = {"mixup": augment.mixup, "cutmix": augment.cutmix}
-            mixes = draw_mixes(rng, len(self), **given)[start:]
+        if self.augment is not None:
+            epoch = self.first_epoch + number
+            draws = self.augment.draw_epoch(self.seed, epoch, len(self.dataset))
         # what is mixed takes the whole batch, of which a process keeps its part
         chosen = [self._indices(order, step, whole=bool(mixes)) for step in steps]
         blocks = self._blocks(chosen)
@@ -246,6 +242,14 @@ class Batches:
                     yield self._mix(batch, mixes.pop(0)) if mixes else batch
         finally:
             raw.close()
+
+    def _draw_mixes(self, number: int, start: int) -> list[Mix]:
+        """Return how each batch of an epoch is mixed; nothing where none is."""
+        if self.augment is None or not self.augment.mixes:
+            return []
+        rng = generator(self.seed, self.first_epoch + number, MIXING)
+        given = {"mixup": self.augment.mixup, "cutmix": self.augment.cutmix}
+        return draw_mixes(rng, len(self), **given)[start:]
 
     def _blocks(self, chosen: list[Indices]) -> list[list[Indices]]:
         """Group batches that are made together: NumPy's calls cost what few images do.

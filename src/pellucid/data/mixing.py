@@ -80,6 +80,15 @@ def mix_batch(images: Array, labels: Array, mix: Mix) -> tuple[Array, Array]:
     tuple of ndarray
         Mixed images and labels, new arrays.
     """
+    mixed, share = mix_input(images, mix)
+    return mixed, blend(labels, share)
+
+
+def mix_input(images: Array, mix: Mix) -> tuple[Array, float]:
+    """Return one input's mixed examples, and the share that remains of each.
+
+    Only images can be cut; any input can be blended.
+    """
     other, share = np.roll(images, 1, axis=0), mix.share
     if mix.cuts:
         rows, columns = images.shape[1:3]
@@ -91,9 +100,8 @@ def mix_batch(images: Array, labels: Array, mix: Mix) -> tuple[Array, Array]:
         mixed = images.copy()
         mixed[:, top:bottom, left:right] = other[:, top:bottom, left:right]
         share = 1 - (bottom - top) * (right - left) / (rows * columns)
-    else:
-        mixed = _blend(images, other, share)
-    return mixed, _blend(labels, np.roll(labels, 1, axis=0), share)
+        return mixed, share
+    return blend(images, share), share
 
 
 def soft_labels(labels: Array, columns: int | None, dtype: Any) -> Array:
@@ -124,6 +132,7 @@ def soft_labels(labels: Array, columns: int | None, dtype: Any) -> Array:
     return labels.astype(dtype)
 
 
-def _blend(one: Array, other: Array, share: float) -> Array:
-    kept = np.asarray(share, one.dtype)
-    return np.asarray(one * kept + other * (1 - kept))
+def blend(array: Array, share: float) -> Array:
+    """Blend each example of a batch with the one before it."""
+    kept = np.asarray(share, array.dtype)
+    return np.asarray(array * kept + np.roll(array, 1, axis=0) * (1 - kept))

@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.data.augment import Augment
-from pellucid.data.augment_checks import check_augment_of
+from pellucid.data.augment_checks import check_augment_of, check_mixable
 from pellucid.data.augment_ops import Draws
 from pellucid.data.batches import Batch, Batches, Indices
 from pellucid.data.dataset import _stratified
+from pellucid.data.mixing import Mix, blend, mix_input, soft_labels
 from pellucid.errors import DataError
 
 Array = npt.NDArray[Any]
@@ -95,6 +96,7 @@ class SeveralBatches(Batches):
     """Batches whose images and labels are tuples, one for each input and output."""
 
     dataset: Any
+    columns: Any  # of each output, or None
 
     def _check_preprocessing(self) -> None:
         """Leave it to the model, which looks at each input."""
@@ -104,8 +106,9 @@ class SeveralBatches(Batches):
         if self.augment is not None:
             epoch = self.first_epoch + number
             draws = self.augment.draw_epoch(self.seed, epoch, len(self.dataset))
+        mixes = self._draw_mixes(number, start)
         for step in range(start, len(self)):
-            indices = self._indices(order, step, whole=False)
+            indices = self._indices(order, step, whole=bool(mixes))
             given: list[Any]
             targets: list[Any]
             given, targets = (
@@ -116,11 +119,28 @@ class SeveralBatches(Batches):
                 _augment(self.augment, given, targets, draws[indices])
             images = tuple(map(self._floats, given))
             labels = tuple(None if y is None else self._cast(y) for y in targets)
+            if mixes:
+                images, labels = self._mix_all(images, labels, mixes.pop(0))
+                indices = indices[self._part(len(indices))]
             yield Batch(
                 images if len(images) > 1 else images[0],  # type: ignore[arg-type]
                 labels if len(labels) > 1 else labels[0],  # type: ignore[arg-type]
                 indices,
             )
+
+    def _mix_all(
+        self, images: tuple[Array, ...], labels: tuple[Any, ...], mix: Mix
+    ) -> tuple[tuple[Array, ...], tuple[Any, ...]]:
+        """Mix all of a whole batch alike, and keep this process's part."""
+        part, mixed, share = self._part(len(images[0])), list[Array](), mix.share
+        for one in images:
+            array, share = mix_input(one, mix)
+            mixed.append(array[part])
+        columns = self.columns or (None,) * len(labels)
+        pairs = zip(labels, columns, strict=True)
+        soft = (None if y is None else soft_labels(y, n, self.dtype) for y, n in pairs)
+        blended = (None if y is None else blend(y, share)[part] for y in soft)
+        return tuple(mixed), tuple(blended)
 
     def _cast(self, labels: Array) -> Array:
         is_float = labels.dtype.kind == "f"
@@ -147,21 +167,27 @@ def check_several_augment(augment: Augment, dataset: SeveralDataset) -> None:
     Raises
     ------
     DataError
-        If examples would be mixed, there is no image, images of several sizes would
-        move, or nothing of one stays in view.
+        If there is no image, images of several sizes would move or be cut alike,
+        nothing of one stays in view, or labels of pixels or what is no image would be
+        mixed.
     """
-    if augment.mixes:
+    for labels in dataset.labels if augment.mixes else ():
+        if labels is not None:
+            check_mixable(labels)
+    others = [array.shape for array in dataset.images if array.ndim != _IMAGES]
+    if augment.cutmix and others:
         raise DataError(
-            "Augment: mixup and cutmix must be left out where a network has several "
-            "inputs or outputs; got one."
+            "Augment: cutmix must be left out where an input is no image; got one of "
+            f"shape {others[0]}. mixup blends every input."
         )
     images = [array for array in dataset.images if array.ndim == _IMAGES]
     sizes = sorted({array.shape[1:3] for array in images})
-    if not images or (augment.moves and len(sizes) > 1):
+    has_one_size = augment.moves or augment.cutmix
+    if not images or (has_one_size and len(sizes) > 1):
         got = ", ".join(f"{height} × {width}" for height, width in sizes) or "no image"
         raise DataError(
-            "Augment: images must be of one size to move alike, and at least one input "
-            f"must be images; got {got}."
+            "Augment: images must be of one size to change alike, and at least one "
+            f"input must be images; got {got}."
         )
     for array in images:
         check_augment_of(augment, array.shape[1:])

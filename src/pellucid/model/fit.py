@@ -18,6 +18,8 @@ from pellucid.errors import DataError, NetworkError, RunError
 from pellucid.model.accumulating import accumulating
 from pellucid.model.inputs import check_dataset
 from pellucid.model.run_setup import get_class_names, open_run, run_trainer
+from pellucid.model.several_fit import fit_several
+from pellucid.network.ports import has_several
 from pellucid.objectives import (
     DATASET_METRICS,
     Loss,
@@ -73,6 +75,8 @@ class FitRequest:
 
 def fit(model: Model, request: FitRequest) -> History:
     """Train a model and return the history."""
+    if has_several(model.network):
+        return fit_several(model, request)
     loss: Loss = require("loss", model.loss)
     optimizer: Optimizer = require("optimizer", model.optimizer)
     train, validation, sample_weight = _split_data(model, request)

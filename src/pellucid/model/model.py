@@ -16,7 +16,6 @@ from pellucid.model.frames import read_examples
 from pellucid.model.gradients import DifferentiableModel
 from pellucid.model.inference import Data
 from pellucid.model.ports import as_metrics
-from pellucid.model.several_fit import fit_several
 from pellucid.model.streams import fit_stream
 from pellucid.network.checks import integer
 from pellucid.network.ports import has_several
@@ -239,9 +238,7 @@ class Model(DifferentiableModel):
             resume=resume,
             shows_progress=progress,
         )
-        if streams:
-            return fit_stream(self, request)
-        return fit_several(self, request) if several else fit(self, request)
+        return fit_stream(self, request) if streams else fit(self, request)
 
 
 def _check_steps(steps: int, *, is_of_stream: bool) -> None:

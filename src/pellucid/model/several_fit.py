@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from pellucid.data.augment import Augment
 from pellucid.data.sampling import several_sampling_weights
 from pellucid.data.several import (
     SeveralBatches,
@@ -229,6 +230,7 @@ def fit_several(model: Model, request: FitRequest) -> History:
                 weights=drawn,
                 shuffle=config.shuffle,
                 augment=config.augment,
+                columns=_mixed_columns(model, train, config.augment),
                 first_epoch=position.first_epoch,
                 shard=shard,
             ),
@@ -244,6 +246,16 @@ def fit_several(model: Model, request: FitRequest) -> History:
             example_weight=weights,
             output_metrics=metrics,
         )
+
+
+def _mixed_columns(
+    model: Model, train: SeveralDataset, augment: Augment | None
+) -> tuple[int | None, ...] | None:
+    """Return how many classes each output's integer labels count; None: not mixed."""
+    if augment is None or not augment.mixes:
+        return None
+    meanings = output_meanings(model, train.labels).values()
+    return tuple(m.columns if m.kind == "classes" else None for m in meanings)
 
 
 def several_batches(
@@ -290,7 +302,8 @@ def _example_weights(
         if len(network.outputs) > 1:
             raise DataError(
                 "fit: class_weight must name outputs, as class_weight="
-                f"{{'{network.outputs[0]}': …}}; got {class_weight!r}."
+                f"{{'{network.outputs[0]}': …}} or --class-weight "
+                f"{network.outputs[0]}=balanced; got {class_weight!r}."
             )
         class_weight = {network.outputs[0]: class_weight}
     found: list[Array | None] = [None] * len(network.outputs)

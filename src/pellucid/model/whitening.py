@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from pellucid.data.picture_files import PictureFiles
 from pellucid.errors import NetworkError
-from pellucid.model.inputs import prepare_images
+from pellucid.model.inputs import prepare_array
+from pellucid.model.ports import by_order
 from pellucid.network.layers import Conv2D
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ _IMAGES = 5000  # enough for the covariance of a few pixels
 _EPSILON = 5e-4
 
 
-def whiten(model: Model, images: npt.ArrayLike, node: str) -> None:
+def whiten(model: Model, images: Any, node: str) -> None:
     """Set a first convolution's weights to the eigenvectors of the images' patches.
 
     Each is divided by the root of its eigenvalue; the negatives of all follow. Where
@@ -30,10 +31,11 @@ def whiten(model: Model, images: npt.ArrayLike, node: str) -> None:
     model : Model
         Its weights change.
     images : array, shape (N, H, W, C)
-        Training images, as `Model.predict` takes them; 5,000 at even distances are
-        used, for a folder's are in the order of their classes.
+        Training images, as `Model.predict` takes them, of several inputs a tuple or
+        dict; 5,000 at even distances are used, for a folder's are in the order of
+        their classes.
     node : str
-        A convolution that reads the input. Freeze it, to keep its outputs white.
+        A convolution that reads an input. Freeze it, to keep its outputs white.
 
     Raises
     ------
@@ -56,7 +58,11 @@ def whiten(model: Model, images: npt.ArrayLike, node: str) -> None:
     (2, 2, 1, 8)
     """
     rows, columns = _check(model, node)
-    x = prepare_images(_spread(images), model.network, model.preprocessing, model.dtype)
+    network, how = model.network, model.preprocessing
+    (source,) = network.node(node).inputs
+    given = by_order("whiten", network.inputs, images)
+    chosen = _spread(given[network.inputs.index(source)])
+    x = prepare_array(chosen, network.shapes[source], how, model.dtype)
     windows = np.lib.stride_tricks.sliding_window_view(x, (rows, columns), axis=(1, 2))
     patches = windows.transpose(0, 1, 2, 4, 5, 3)  # (n, h, w, rows, columns, channels)
     shape = patches.shape[3:]
@@ -84,10 +90,10 @@ def _check(model: Model, node: str) -> tuple[int, int]:
     found: Any = None
     if node in {n.name for n in network.nodes}:
         found = network.node(node)
-    reads = found is not None and found.inputs == (network.inputs[0],)
+    reads = found is not None and set(found.inputs) <= set(network.inputs)
     if not reads or not isinstance(found.layer, Conv2D) or found.layer.groups != 1:
         raise NetworkError(
-            "whiten: the node must be a convolution without groups that reads the "
+            "whiten: the node must be a convolution without groups that reads an "
             f"input; got {node!r}."
         )
     kernel = model.weights[f"{node}.weight"].shape

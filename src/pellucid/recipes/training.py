@@ -12,12 +12,13 @@ from pellucid.data.download import Progress
 from pellucid.data.several import SeveralDataset
 from pellucid.engines import Engine
 from pellucid.engines.distributed import world_of
+from pellucid.engines.ports import join
 from pellucid.errors import DivergenceError, RunError
 from pellucid.model import Model
 from pellucid.model.fit import FitRequest, fit
 from pellucid.model.inputs import check_dataset
 from pellucid.model.run_setup import share_state
-from pellucid.model.several_fit import evaluate_several, fit_several
+from pellucid.model.several_fit import evaluate_several
 from pellucid.model.whitening import whiten
 from pellucid.network.ports import has_several
 from pellucid.objectives import filter_metrics, select_metrics
@@ -139,18 +140,14 @@ def train(
     """
     model = build_model(recipe, engine, starts=not resume)
     several = has_several(model.network)
-    if several and recipe.whiten is not None:
-        raise RunError(
-            "recipe: whiten must be left out where the network has several inputs or "
-            f"outputs; got whiten={recipe.whiten!r}."
-        )
     world = world_of(model.engine)
     is_first = world.rank == 0
     examples, test = load_examples(
         recipe.data, model, progress=data_progress if is_first else None
     )
     if recipe.whiten is not None and not resume:
-        whiten(model, examples.images, recipe.whiten)
+        images = join(examples.images) if several else examples.images
+        whiten(model, images, recipe.whiten)
     path, result = None if run is None else Path(run), _TrainingResult()
     recipe = recipe.model_copy(
         update={"metrics": _metrics(recipe, model, examples, resume)}
@@ -164,7 +161,7 @@ def train(
         shows_progress=progress and is_first,
         recipe=_recorded(recipe, model),
     )
-    history = fit_several(model, request) if several else fit(model, request)
+    history = fit(model, request)
     if path is not None and is_first and result.best:
         model.load_weights(result.best)
     share_state(model, world)

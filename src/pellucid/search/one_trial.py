@@ -10,7 +10,7 @@ from typing import Any
 from pellucid.errors import RunError
 from pellucid.model import Model
 from pellucid.model.fit import FitRequest, fit
-from pellucid.model.several_fit import as_several, fit_several, metrics_of
+from pellucid.model.several_fit import as_several, metrics_of
 from pellucid.network.ports import has_several
 from pellucid.objectives import select_metrics
 from pellucid.objectives.output_losses import OutputLosses
@@ -83,10 +83,9 @@ def train_and_score(
             one = override(one, {"validation_split": HELD_OUT})
         watch = _Watch(metric, report if offset == 0 else lambda *_: False)
         config = build_fit_config(one)
-        train = fit
         if has_several(model.network):
-            config, train = replace(config, metrics=one.metrics or None), fit_several
-        history = train(
+            config = replace(config, metrics=one.metrics or None)
+        history = fit(
             model,
             FitRequest(
                 data=data, config=config, callbacks=(watch,), shows_progress=False
