@@ -199,9 +199,11 @@ def test_inputs_are_refused_in_one_sentence(
             "must be a .npz with arrays called",
         ),
         ({"loss.place.name": "nope"}, "loss: name must be one of"),
-        ({"loss.place.name": "mse", "augment.mixup": "1"}, "mixup and cutmix must be"),
         ({"loss.place.name": "mse", "metrics": '["accuracy"]'}, "metrics must be left"),
-        ({"loss.place.name": "mse", "whiten": "conv2d"}, "whiten must be left"),
+        (
+            {"loss.place.name": "mse", "whiten": "conv2d"},
+            "reads an input; got 'conv2d'",
+        ),
     ],
 )
 def test_trainings_are_refused_in_one_sentence(
@@ -245,3 +247,65 @@ def test_export_takes_the_run_s_own_examples(
     assert answer.code == 0, answer.err
     assert "checked on noise" not in answer.err
     assert json.loads(answer.out)["exports"][0]["runtime"]
+
+
+def test_one_output_s_head_is_replaced(pellucid: Any) -> None:
+    images, kinds, places = dots(40)
+    np.savez("more.npz", image=images, kind_softmax=kinds + 2, place=places)
+    started = ("--from", "finder", "--data", "more.npz", "--engine", "numpy")
+    more = ("--epochs", "1", "--quiet", "--run", "more", "--json")
+    answer = pellucid("train", *started, "--classes", "kind_softmax=4", *more)
+    assert answer.code == 0, answer.err
+    model = pl.load("runs/more/best.pellucid", engine="numpy")
+    former = pl.load("runs/finder/best.pellucid", engine="numpy")
+    assert model.network.shapes["kind_softmax"] == (4,)
+    assert model.loss == former.loss
+    for name, array in former.weights.items():  # all but the new head is frozen
+        if not name.startswith("kind."):
+            np.testing.assert_array_equal(model.weights[name], array)
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (["--classes", "3"], "or --classes kind_softmax=3; got 3."),
+        (["--classes", "x=3"], "must name outputs, which are kind_softmax, place"),
+        (["--classes", "place=none"], "--classes must be a number of at least 1, or"),
+        (["--classes", "3", "--classes", "place=3"], "or OUTPUT=N for each of several"),
+    ],
+)
+def test_a_new_head_must_be_an_output_s(
+    pellucid: Any, given: list[str], sentence: str
+) -> None:
+    answer = pellucid("train", "--from", "finder", "--data", "dots.npz", *given)
+    assert answer.code == 2
+    assert sentence in answer.err
+    assert answer.err.count("\n") == 1
+
+
+def test_classes_of_one_output_are_drawn_as_often(pellucid: Any) -> None:
+    losses = ("--set", "loss.kind_softmax.name=cross_entropy")
+    losses += ("--set", "loss.place.name=mse")
+    how = ("--data", "dots.npz", *losses, "--epochs", "1", "--quiet", "--run", "even")
+    refused = pellucid("train", "finder.json", *how, "--sampler", "balanced")
+    assert refused.code == 2
+    assert "--sampler kind_softmax=balanced; got 'balanced'." in refused.err
+    assert not Path("runs/even").exists()
+    balanced = ("--sampler", "kind_softmax=balanced", "--engine", "numpy")
+    balanced += ("--class-weight", "kind_softmax=balanced")
+    answer = pellucid("train", "finder.json", *how, *balanced)
+    assert answer.code == 0, answer.err
+    recipe = Path("runs/even/recipe.toml").read_text()
+    assert '[sampler]\nkind_softmax = "balanced"' in recipe
+    assert '[class_weight]\nkind_softmax = "balanced"' in recipe
+    again = pellucid("train", "--resume", "even", "--epochs", "2", "--quiet")
+    assert again.code == 0, again.err
+
+
+def test_the_plan_is_profiled(pellucid: Any) -> None:
+    Path("finder.json").write_text(dumps(finder()))
+    how = ("--batch", "2", "--train", "--rounds", "1")
+    for network in ("finder.json", "pairs.json"):
+        answer = pellucid("profile", network, *how, "--json")
+        assert answer.code == 0, answer.err
+        assert answer.json["layers"]

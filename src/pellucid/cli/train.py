@@ -149,7 +149,13 @@ def train(
     ] = None,
     sampler: Annotated[
         Text,
-        _option("--sampler", "balanced: draw from each class as often.", _HOW, "NAME"),
+        _option(
+            "--sampler",
+            "balanced: draw from each class as often. Of several outputs "
+            "OUTPUT=balanced.",
+            _HOW,
+            "NAME",
+        ),
     ] = None,
     early_stopping: Annotated[
         Integer,
@@ -169,7 +175,8 @@ def train(
         Texts,
         _option(
             "--class-weight",
-            "balanced, or CLASS=WEIGHT; repeatable.",
+            "balanced, CLASS=WEIGHT, or of several outputs OUTPUT=balanced; "
+            "repeatable.",
             _HOW,
             "WEIGHT",
         ),
@@ -220,14 +227,13 @@ def train(
         ),
     ] = None,
     classes: Annotated[
-        Integer,
+        Texts,
         _option(
             "--classes",
             "With --from: replace the head by a new one for N classes, and freeze "
-            "the rest.",
+            "the rest. Of several outputs OUTPUT=N; repeatable.",
             _FROM,
             "N",
-            min=1,
         ),
     ] = None,
     freeze: Annotated[
@@ -282,7 +288,7 @@ def train(
         "early_stopping.patience": early_stopping,
         "average.name": average,
         "accumulate": accumulate,
-        "sampler": sampler,
+        **_parse_sampler(sampler),
         "clip_norm": clip_norm,
         "class_weight": _parse_class_weight(class_weight or []),
         "loss.label_smoothing": label_smoothing,
@@ -295,11 +301,11 @@ def train(
     allowed = {key: value for key, value in also.items() if value is not None}
     path: Path | None
     if resume is not None:
-        chosen = {"from": start, "classes": classes, "freeze": freeze or None}
+        chosen = {"from": start, "classes": classes or None, "freeze": freeze or None}
         _refuse_changes(network=network, run=run, **chosen, **changes)
         recipe, path = _read_run_recipe(resume)
-    elif start is not None or classes is not None or freeze:
-        recipe = _read_start(network, start, classes, freeze or [])
+    elif start is not None or classes or freeze:
+        recipe = _read_start(network, start, classes or [], freeze or [])
         path = None if run is None else _run_folder(run)
     elif network is None:
         raise RunError(
@@ -399,7 +405,7 @@ def _parse_augment(items: list[str]) -> dict[str, Any]:
 
 
 def _parse_class_weight(items: list[str]) -> str | dict[str, Any] | None:
-    """Parse ``balanced`` or ``cat=2``."""
+    """Parse ``balanced``, ``cat=2``, or ``kind=balanced`` of one output of several."""
     from pellucid.recipes import parse_setting
 
     if not items or items == ["balanced"]:
@@ -409,11 +415,12 @@ def _parse_class_weight(items: list[str]) -> str | dict[str, Any] | None:
         name: parse_setting(f"weight={value or item}")[1]
         for item, (name, _, value) in zip(items, pairs, strict=True)
     }
-    for item, (name, _, _) in zip(items, pairs, strict=True):
-        if not name or not isinstance(weights[name], int | float):
+    for item, (name, _, value) in zip(items, pairs, strict=True):
+        is_weight = value == "balanced" or isinstance(weights[name], int | float)
+        if not name or not is_weight:
             raise RunError(
-                "train: --class-weight must be balanced, or CLASS=WEIGHT with a "
-                f"number, as in dog=2.5; got '{item}'."
+                "train: --class-weight must be balanced, CLASS=WEIGHT with a number, "
+                f"as in dog=2.5, or OUTPUT=balanced of several outputs; got '{item}'."
             )
     if len(weights) != len(items):
         raise RunError(
@@ -451,7 +458,7 @@ def _read_run_recipe(run: str) -> tuple[Recipe, Path]:
 
 
 def _read_start(
-    network: str | None, start: str | None, classes: int | None, freeze: list[str]
+    network: str | None, start: str | None, classes: list[str], freeze: list[str]
 ) -> Recipe:
     """Return the recipe that starts from a model's weights."""
     from pellucid import recipes
@@ -475,7 +482,27 @@ def _read_start(
     what: bool | list[str] | None = freeze or None
     if len(freeze) == 1:
         what = words.get(freeze[0], freeze)
-    return recipes.read_start(start, classes=classes, freeze=what)
+    return recipes.read_start(start, classes=_parse_classes(classes), freeze=what)
+
+
+def _parse_classes(given: list[str]) -> int | dict[str, int] | None:
+    """Return the classes of a new head: N, or OUTPUT=N for each of several."""
+    pairs = [text.rpartition("=") for text in given]
+    outputs = [output for output, _, _ in pairs]
+    counts = [int(count) if count.isdecimal() else 0 for _, _, count in pairs]
+    is_one = outputs == [""]
+    if not all(counts) or not (is_one or all(outputs)):
+        raise RunError(
+            "train: --classes must be a number of at least 1, or OUTPUT=N for each of "
+            f"several outputs; got {', '.join(given)}."
+        )
+    return counts[0] if is_one else dict(zip(outputs, counts, strict=True)) or None
+
+
+def _parse_sampler(given: str | None) -> dict[str, Any]:
+    """Return the change that ``balanced`` or ``OUTPUT=balanced`` is."""
+    output, equals, name = (given or "").rpartition("=")
+    return {f"sampler.{output}": name} if equals else {"sampler": given}
 
 
 def _run_folder(run: str) -> Path:

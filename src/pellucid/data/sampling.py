@@ -97,7 +97,8 @@ def several_sampling_weights(sampler: Any, labels: Mapping[str, Array]) -> Array
     elif isinstance(sampler, str) and len(labels) > 1:
         raise DataError(
             "fit: sampler must name the output whose classes are balanced, as "
-            f"{{'{output}': 'balanced'}}; got {sampler!r}."
+            f"{{'{output}': 'balanced'}} or --sampler {output}=balanced; got "
+            f"{sampler!r}."
         )
     return sampling_weights(sampler, labels[output])
 

@@ -23,6 +23,7 @@ from pellucid.engines.distributed import ProcessGroup, broadcast_from_first
 from pellucid.engines.loss_input import require
 from pellucid.errors import RunError
 from pellucid.network import to_json
+from pellucid.network.ports import has_several
 from pellucid.objectives import filter_metrics, metric_names
 from pellucid.runs import Checkpoint, Recorder, RunFolder, bit_options, provenance
 from pellucid.storage import recover
@@ -198,8 +199,8 @@ def _fingerprint_data(request: FitRequest) -> dict[str, str]:
 
 def _class_weight(model: Model, given: Any, train: Dataset) -> Any:
     """Return class weights as a recipe keeps them."""
-    if given is None:  # of several outputs they are part of the examples' weights
-        return None
+    if given is None or has_several(model.network):
+        return given  # of several outputs as it was asked for
     return resolve(
         train.labels,
         require("loss", model.loss),

@@ -13,10 +13,16 @@ from pellucid.engines.protocol import Engine, State
 from pellucid.engines.state import checked_weights
 from pellucid.errors import NetworkError
 from pellucid.model.base import ModelBase
-from pellucid.model.transfer import Freeze, adapt, name_classes, transfer
+from pellucid.model.transfer import (
+    Classes,
+    Freeze,
+    adapt,
+    find_new_heads,
+    name_classes,
+    transfer,
+)
 from pellucid.model.weights import Weights
 from pellucid.network import Network
-from pellucid.network.head import find_head
 from pellucid.objectives import (
     Loss,
     Optimizer,
@@ -111,7 +117,7 @@ class StatefulModel(ModelBase):
         self,
         network: Network | None = None,
         *,
-        classes: int | Sequence[str] | None = None,
+        classes: Classes | None = None,
         head: str | None = None,
         freeze: Freeze | None = None,
         loss: str | Loss | None = None,
@@ -132,9 +138,9 @@ class StatefulModel(ModelBase):
         ----------
         network : Network, optional
             Another network; then without classes, head and freeze.
-        classes : int or sequence of str, optional
+        classes : int, sequence of str or mapping, optional
             Outputs of the new head, or the classes' names. The head stays if left
-            out, with its weights.
+            out, with its weights. Of several outputs ``{output: classes}``.
         head : str, optional
             Name of the node that is the head; the last with weights if left out.
         freeze : bool or str or sequence of str, optional
@@ -169,14 +175,18 @@ class StatefulModel(ModelBase):
                     "network, which has its own; got both."
                 )
             return transfer(self, network, loss=loss, optimizer=optimizer)
-        adapted = adapt(self.network, classes=classes, head=head, freeze=freeze)
+        names: Sequence[str] = ()
+        if classes is None:
+            names = self.classes
+        elif not isinstance(classes, Mapping):
+            names = name_classes(classes)
         return transfer(
             self,
-            adapted,
+            adapt(self.network, classes=classes, head=head, freeze=freeze),
             loss=loss,
             optimizer=optimizer,
-            classes=self.classes if classes is None else name_classes(classes),
-            anew=None if classes is None else find_head(adapted, head).name,
+            classes=names,
+            anew=find_new_heads(self.network, classes, head),
         )
 
     def file(self) -> ModelFile:

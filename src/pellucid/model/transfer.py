@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from pellucid.errors import NetworkError
 from pellucid.network import Network
 from pellucid.network.checks import is_int
-from pellucid.network.head import find_head, find_nodes, replace_head
+from pellucid.network.head import (
+    find_head,
+    find_heads,
+    find_nodes,
+    find_output_head,
+    resize_heads,
+)
 from pellucid.objectives import Loss, Optimizer
 
 if TYPE_CHECKING:
@@ -17,6 +23,8 @@ if TYPE_CHECKING:
 AnyModel = TypeVar("AnyModel", bound="StatefulModel")
 #: what is frozen: all but the head, nothing, or nodes by name or beginning of a name
 Freeze = bool | str | Sequence[str]
+#: of the one output, or of each output that gets a new head
+Classes = int | Sequence[str] | Mapping[str, int | Sequence[str]]
 
 
 def transfer(
@@ -26,7 +34,7 @@ def transfer(
     loss: str | Loss | None = None,
     optimizer: str | Optimizer | None = None,
     classes: Sequence[str] = (),
-    anew: str | None = None,
+    anew: Iterable[str] = (),
 ) -> AnyModel:
     """Return a model of a network that takes over the weights it shares.
 
@@ -39,8 +47,8 @@ def transfer(
         The model's if left out.
     classes : sequence of str
         Names of the classes.
-    anew : str, optional
-        A node whose weights are drawn anew, whatever their shapes.
+    anew : iterable of str
+        Nodes whose weights are drawn anew, whatever their shapes.
     """
     other = type(model)(
         network,
@@ -52,13 +60,13 @@ def transfer(
         preprocessing=model.preprocessing,
         classes=classes,
     )
-    mine, theirs = model.weights, dict(other.weights)
+    mine, theirs, drawn = model.weights, dict(other.weights), set(anew)
     shared = {
         name: array
         for name, array in mine.items()
         if name in theirs
         and array.shape == theirs[name].shape
-        and name.rpartition(".")[0] != anew
+        and name.rpartition(".")[0] not in drawn
     }
     other.load_weights({**theirs, **shared})
     other.input_range = model.input_range.copy()
@@ -68,7 +76,7 @@ def transfer(
 def adapt(
     network: Network,
     *,
-    classes: int | Sequence[str] | None = None,
+    classes: Classes | None = None,
     head: str | None = None,
     freeze: Freeze | None = None,
 ) -> Network:
@@ -77,21 +85,23 @@ def adapt(
     Parameters
     ----------
     network : Network
-    classes : int or sequence of str, optional
-        Outputs of the head, or their names; the head stays if left out.
+    classes : int, sequence of str or mapping, optional
+        Outputs of the head, or their names; the head stays if left out. Of several
+        outputs {output: classes}, where the others keep their heads.
     head : str, optional
         The head's node; the last one with weights if left out.
     freeze : bool or str or sequence of str, optional
-        True: all but the head; False: nothing; else nodes by name, or by what their
-        names begin with. True where classes are given, as it is where they are not.
+        True: all but the new heads; False: nothing; else nodes by name, or by what
+        their names begin with. True where classes are given, as it is where they are
+        not.
 
     Raises
     ------
     NetworkError
         If there is no such head or node, or classes are none.
     """
-    if classes is not None:
-        network = replace_head(network, count_classes(classes), name=head)
+    anew = find_new_heads(network, classes, head)
+    network = resize_heads(network, anew)
     if freeze is None:
         if classes is None:
             return network
@@ -99,14 +109,48 @@ def adapt(
     known = [node.name for node in network.nodes if hasattr(node.layer, "trainable")]
     if isinstance(freeze, bool):
         chosen = set(known) if freeze else set()
-        if freeze:
-            chosen.discard(find_head(network, head).name)
+        if freeze and head is None and not anew:
+            chosen -= {node.name for node in find_heads(network)}
+        elif freeze:
+            chosen -= set(anew) or {find_head(network, head).name}
     else:
         names = [freeze] if isinstance(freeze, str) else list(freeze)
         chosen = set(find_nodes(network, names))
     return network.with_settings(
         {f"{name}.trainable": name not in chosen for name in known}
     )
+
+
+def find_new_heads(
+    network: Network, classes: Classes | None, head: str | None = None
+) -> dict[str, int]:
+    """Return the nodes that become new heads, with their outputs; none without classes.
+
+    Raises
+    ------
+    NetworkError
+        If there is no such output or head, or one must be named.
+    """
+    if classes is None:
+        return {}
+    outputs = network.outputs
+    if not isinstance(classes, Mapping):
+        if head is None and len(outputs) > 1:
+            raise NetworkError(
+                "transfer: classes must name the output where there are several "
+                f"({', '.join(outputs)}), as {{'{outputs[0]}': 3}} or --classes "
+                f"{outputs[0]}=3; got {classes!r}."
+            )
+        return {find_head(network, head).name: count_classes(classes)}
+    if head is not None or not set(classes) <= set(outputs) or not classes:
+        raise NetworkError(
+            f"transfer: classes must name outputs, which are {', '.join(outputs)}, "
+            f"without head; got {', '.join(map(str, classes)) or 'none'}."
+        )
+    return {
+        find_output_head(network, output).name: count_classes(given)
+        for output, given in classes.items()
+    }
 
 
 def count_classes(classes: int | Sequence[str]) -> int:

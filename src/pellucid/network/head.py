@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from pellucid.errors import NetworkError
@@ -55,22 +55,47 @@ def find_head(network: Network, name: str | None = None) -> Node:
     NetworkError
         If there is no such node, or it is neither dense nor a convolution.
     """
-    who = f"Network '{network.name}'"
-    if name is not None:
-        node = network.node(name)
-    else:
-        if len(network.outputs) > 1:
-            raise NetworkError(
-                f"{who}: the head must be named where there are several outputs; got "
-                f"{', '.join(network.outputs)}. Name it with head=…"
-            )
-        node = network.node(network.outputs[0])
-        while isinstance(node.layer, _FOLLOWING) and len(node.inputs) == 1:
-            node = network.node(node.inputs[0])
+    if name is None and len(network.outputs) > 1:
+        raise NetworkError(
+            f"Network '{network.name}': the head must be named where there are "
+            f"several outputs; got {', '.join(network.outputs)}. Name it with head=…"
+        )
+    if name is None:
+        return find_output_head(network, network.outputs[0])
+    return _checked(network, network.node(name))
+
+
+def find_heads(network: Network) -> tuple[Node, ...]:
+    """Return the nodes whose channels are the network's outputs, each once.
+
+    Raises
+    ------
+    NetworkError
+        If one of them is neither dense nor a convolution.
+    """
+    nodes = [find_output_head(network, output) for output in network.outputs]
+    return tuple({node.name: node for node in nodes}.values())
+
+
+def find_output_head(network: Network, output: str) -> Node:
+    """Return the node whose channels are one output.
+
+    Raises
+    ------
+    NetworkError
+        If it is neither dense nor a convolution.
+    """
+    node = network.node(output)
+    while isinstance(node.layer, _FOLLOWING) and len(node.inputs) == 1:
+        node = network.node(node.inputs[0])
+    return _checked(network, node)
+
+
+def _checked(network: Network, node: Node) -> Node:
     if type(node.layer) not in _SIZES:
         raise NetworkError(
-            f"{who}: the head must be a Dense, Conv1D or Conv2D; got "
-            f"{type(node.layer).__name__} '{node.name}'. Name it with head=…"
+            f"Network '{network.name}': the head must be a Dense, Conv1D or Conv2D; "
+            f"got {type(node.layer).__name__} '{node.name}'. Name it with head=…"
         )
     return node
 
@@ -91,9 +116,22 @@ def replace_head(network: Network, outputs: int, *, name: str | None = None) -> 
     NetworkError
         As `find_head`, or if outputs is below 1.
     """
-    checks.integer(f"Network '{network.name}'", "classes", outputs)
-    head = find_head(network, name)
-    return network.with_settings({f"{head.name}.{_SIZES[type(head.layer)]}": outputs})
+    return resize_heads(network, {find_head(network, name).name: outputs})
+
+
+def resize_heads(network: Network, outputs: Mapping[str, int]) -> Network:
+    """Return a network whose heads, by name, have so many outputs.
+
+    Raises
+    ------
+    NetworkError
+        If one is below 1.
+    """
+    settings = {}
+    for name, count in outputs.items():
+        checks.integer(f"Network '{network.name}'", "classes", count)
+        settings[f"{name}.{_SIZES[type(network.node(name).layer)]}"] = count
+    return network.with_settings(settings) if settings else network
 
 
 def find_nodes(network: Network, names: Sequence[str]) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 from pellucid.data import Augment
 from pellucid.engines import Engine, as_engine, make
@@ -173,13 +174,14 @@ def build_early_stopping(recipe: Recipe) -> EarlyStopping | None:
 
 def build_fit_config(recipe: Recipe) -> FitConfig:
     """Return the recipe's settings of `Model.fit`."""
+    class_weight: Any = recipe.class_weight  # of several outputs by name
     return FitConfig(
         epochs=recipe.epochs,
         batch_size=recipe.batch_size,
         validation_split=recipe.validation_split,
         schedule=schedule_from_json(recipe.schedule),
         metrics=recipe.metrics,
-        class_weight=recipe.class_weight,
+        class_weight=class_weight,
         clip_norm=recipe.clip_norm,
         augment=build_augment(recipe),
         shuffle=recipe.shuffle,

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from pellucid.errors import RunError
 from pellucid.model import Model
-from pellucid.model.transfer import adapt
+from pellucid.model.transfer import adapt, find_new_heads
 from pellucid.network import to_json
-from pellucid.network.head import find_head
+from pellucid.objectives.output_losses import OutputLosses
 from pellucid.runs import ModelFile, model_path
 from pellucid.runs.recipe import Recipe, StartSection
 
@@ -20,7 +21,7 @@ _CHUNK_BYTES = 2**20
 def read_start(
     run: str | Path,
     *,
-    classes: int | None = None,
+    classes: int | Mapping[str, int] | None = None,
     freeze: bool | Sequence[str] | None = None,
 ) -> Recipe:
     """Return the recipe that trains on from a model.
@@ -29,8 +30,9 @@ def read_start(
     ----------
     run : str or Path
         A run's folder or name, or a ``.pellucid`` file.
-    classes : int, optional
-        Outputs of a new head; the head stays if left out, with its weights.
+    classes : int or mapping of str to int, optional
+        Outputs of a new head; the head stays if left out, with its weights. Of several
+        outputs {output: classes}.
     freeze : bool or sequence of str, optional
         True: all but the head; False: nothing; else nodes by name, or by what their
         names begin with. True if left out where classes are given.
@@ -39,7 +41,7 @@ def read_start(
     -------
     Recipe
         The network is written out in it, frozen where it is; defaults for the rest:
-        MNIST, cross entropy, Adam, five epochs.
+        MNIST, cross entropy, Adam, five epochs. Several outputs keep their losses.
 
     Raises
     ------
@@ -50,13 +52,18 @@ def read_start(
     """
     path = model_path(run)
     file = ModelFile.read(path)
+    anew = list(find_new_heads(file.network, classes))
     network = adapt(file.network, classes=classes, freeze=freeze)
-    anew = [] if classes is None else [find_head(network).name]
-    document = {
+    document: dict[str, Any] = {
         "network": to_json(network),
         "preprocessing": file.preprocessing.to_json(),
         "start": {"weights": str(path), "sha256": _digest(path), "anew": anew},
     }
+    if isinstance(file.loss, OutputLosses) and len(network.outputs) > 1:
+        document["loss"] = {
+            term.output: {**term.loss.to_json(), "weight": term.weight}
+            for term in file.loss.terms
+        }
     return Recipe.parse(document, origin=f"'{path}'")
 
 

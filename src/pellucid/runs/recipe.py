@@ -15,6 +15,8 @@ from pellucid.network.preprocessing import Colour
 from pellucid.regular_file import read_regular_text
 
 _Table = dict[str, Any]
+#: of the one output, or of each output
+_ClassWeight = dict[str, float] | list[float] | Literal["balanced"]
 
 
 class _Section(BaseModel):
@@ -75,7 +77,7 @@ class Recipe(_Section):
     #: chosen by what the output means where they are left out
     metrics: tuple[str, ...] | None = None
     #: by number or name of the class, one for each in order, or "balanced"
-    class_weight: dict[str, float] | list[float] | Literal["balanced"] | None = None
+    class_weight: _ClassWeight | dict[str, _ClassWeight] | None = None
     early_stopping: EarlyStoppingSection | None = None
     clip_norm: float | None = Field(None, gt=0)
     augment: _Table | None = None
