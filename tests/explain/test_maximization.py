@@ -86,3 +86,15 @@ def test_a_node_of_several_inputs_is_reached_from_one_picture():
     assert max(found.values) > found.values[0]
     with pytest.raises(pl.NetworkError, match="must have one input; got 2: vector, im"):
         explain.maximize(model, "dense", 0)
+
+
+def test_a_node_with_another_ones_weights_is_reached():
+    left, right = pl.Input(8, 8, 1, name="left"), pl.Input(8, 8, 1, name="right")
+    conv, dense = pl.Conv2D(2, 3, name="conv"), pl.Dense(3, name="dense")
+    ends = [dense(pl.Flatten()(conv(image))) for image in (left, right)]
+    network = pl.Network(inputs=[left, right], outputs=ends)
+    model = pl.Model(network, engine="numpy")
+    found = explain.maximize(model, "dense_1", 2, steps=4)
+    image = found.image[None]
+    _, reached = model.predict((np.zeros_like(image), image))
+    assert reached[0, 2] == pytest.approx(max(found.values), rel=1e-5)

@@ -15,11 +15,16 @@ from studio_pages import answered, complaints_of_axe, drawn, served, shift, stro
 import pellucid as pl
 from pellucid import explain
 from pellucid.data.named_arrays import load_several
+from pellucid.engines.ports import join
+from pellucid.errors import PellucidError
 from pellucid.network import to_json
 from pellucid.runs.recipe import Recipe
 from pellucid.serving import Log, create_app
 from pellucid.studio import SharedModel
 from pellucid.studio.examples import OpenedRun
+from pellucid.studio.live_training import LiveTraining, TrainingRequest
+
+WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
 def pairs() -> pl.Model:
@@ -169,7 +174,12 @@ def test_engines_are_compared_in_all_outputs(client: Any) -> None:
             {"image": {}, "node": "left"},
             "output must be one of the",
         ),
-        ("walk", {"image": {}}, "studio's walk: the network must have one input"),
+        ("walk", {"image": {}}, "output must be one of the network's, kind_softmax"),
+        (
+            "patches",
+            {"node": "kind", "channel": 0},
+            "must be test images for the network",
+        ),
         (
             "excite",
             {"node": "kind", "channel": 0},
@@ -178,7 +188,7 @@ def test_engines_are_compared_in_all_outputs(client: Any) -> None:
         (
             "training",
             {"network": to_json(pairs().network)},
-            "studio's training: the network must have one input; got 3: left, right",
+            "must have those of the run that was opened, whose losses it takes; got",
         ),
         ("sample", None, "must be test examples"),
     ],
@@ -194,30 +204,99 @@ def test_questions_that_do_not_fit_are_refused(
     assert sentence in answer.json()["error"]
 
 
-def test_a_run_s_test_examples_fill_all_inputs(tmp_path: Path) -> None:
+def run_of_pairs(folder: Path) -> OpenedRun:
+    """Return a run on a file: which image is brighter, and by how much."""
     random = np.random.default_rng(2)
+    left, right = random.integers(0, 256, (2, 60, 6, 6), dtype=np.uint8)
+    left[::2] //= 4
+    apart = (left.mean((1, 2)) - right.mean((1, 2))) / 255
     arrays = {
-        "left": random.integers(0, 256, (10, 6, 6), dtype=np.uint8),
-        "right": random.integers(0, 256, (10, 6, 6), dtype=np.uint8),
-        "facts": random.random((10, 2)),
-        "kind_softmax": random.integers(0, 3, 10),
+        "left": left,
+        "right": right,
+        "facts": random.random((60, 2)),
+        "kind_softmax": (apart > 0).astype(np.int64),
+        "place": np.stack([apart, -apart], axis=1),
     }
-    np.savez(tmp_path / "pairs.npz", **arrays)
-    source = {"source": str(tmp_path / "pairs.npz")}
-    recipe = Recipe.parse({"network": "lenet5", "data": source}, origin="test")
-    bench = SharedModel(pairs(), "pairs", OpenedRun("pairs", recipe))
-    _, test = load_several(
-        tmp_path / "pairs.npz", pairs().network.inputs, pairs().network.outputs
+    np.savez(folder / "pairs.npz", **arrays)
+    recipe = Recipe.parse(
+        {
+            "network": to_json(pairs().network),
+            "data": {"source": str(folder / "pairs.npz")},
+            "loss": {
+                "kind_softmax": {"name": "cross_entropy"},
+                "place": {"name": "mse", "weight": 4},
+            },
+        },
+        origin="test",
     )
+    return OpenedRun("pairs", recipe)
+
+
+def test_a_run_s_test_examples_fill_all_inputs(tmp_path: Path) -> None:
+    bench = SharedModel(pairs(), "pairs", run_of_pairs(tmp_path))
+    names = pairs().network.inputs, pairs().network.outputs
+    _, test = load_several(tmp_path / "pairs.npz", *names)
     app = create_app([], log=Log("none"), bench=bench)
     with TestClient(app, base_url="http://127.0.0.1") as client:
         assert client.get("/studio/model").json()["has_samples"]
         parts = client.get("/studio/sample?index=1").json()["parts"]
+        asked = {"node": "encoder_conv2d_1", "channel": 2}
+        found = post(client, "patches", **asked)
+        refused = client.post("/studio/patches", json={"node": "kind", "channel": 0})
+    assert "must have one input; got 3: left, right" in refused.json()["error"]
+    of_right = bench.model.activations(join(test.images))["encoder_conv2d_1"][..., 2]
+    strongest = found["patches"][0]
+    assert strongest["value"] == pytest.approx(of_right.max(), rel=1e-6)
+    assert strongest["index"] == of_right.reshape(len(test), -1).max(1).argmax()
     left, _, facts = (array[1] for array in test.images)
     assert base64.b64decode(parts["left"]["image"]) == left.tobytes()
     assert parts["facts"]["values_in"] == facts.tolist()
     (said,) = parts["left"]["done"]
-    assert said.endswith(f"it is: kind_softmax: {test.labels[0][1]}")
+    assert f"it is: kind_softmax: {test.labels[0][1]}; place: " in said
+
+
+def test_a_run_is_trained_and_each_output_judged(tmp_path: Path) -> None:
+    bench = SharedModel(pairs(), "pairs", run_of_pairs(tmp_path))
+    how = {"optimizer": "adam", "learning_rate": 0.01, "epochs": 3, "batch_size": 8}
+    wish = TrainingRequest(
+        network="run", data="run", engines=["numpy"], beside=["deeper"], **how
+    )
+    training = LiveTraining(wish, bench, wish.recipe(bench.run))
+    for lane in training.lanes:
+        lane.thread.join(60)
+        assert lane.status == "finished", lane.error
+    lane, deeper = training.lanes
+    assert lane.loss == "cross_entropy of kind_softmax + 4 × mse of place"
+    assert lane.unit == ""
+    _, test = load_several(
+        tmp_path / "pairs.npz", bench.model.network.inputs, bench.model.network.outputs
+    )
+    wanted = explain.assess_outputs(bench.model, test)  # of the weights that it learned
+    assert lane.snapshot["metrics"] == pytest.approx(wanted.metrics)
+    kind, place = lane.snapshot["outputs"]
+    confusion = wanted.outputs["kind_softmax"].confusion
+    assert (kind["name"], kind["confusion"]) == ("kind_softmax", confusion.tolist())
+    assert place["metrics"] == pytest.approx(wanted.outputs["place"].metrics)
+    accuracy = confusion.trace() / confusion.sum()
+    assert lane.tested[-1] == (lane.step, {"kind_softmax": pytest.approx(accuracy)})
+    assert set(lane.points[-1][2]) == {"kind_softmax"}
+    for one in kind["mistakes"]:
+        assert [image["shape"] for image in one["images"]] == [[6, 6, 1]] * 2
+    added = [n.name for n in deeper._model.network.nodes if "one_more" in n.name]
+    assert added == [
+        "one_more_dense_before_kind",
+        "one_more_relu_before_kind",
+        "one_more_dense_before_place",
+        "one_more_relu_before_place",
+    ]
+
+
+def test_a_built_network_takes_the_losses_of_the_run(tmp_path: Path) -> None:
+    run = run_of_pairs(tmp_path)
+    network = {**to_json(pairs().network), "name": "built"}
+    assert TrainingRequest(network=network).recipe(run).loss == run.recipe.loss
+    with pytest.raises(PellucidError, match="must have those of the run"):
+        TrainingRequest(network=network).recipe()
 
 
 def test_the_page_takes_each_input_and_shows_each_output(
@@ -230,7 +309,6 @@ def test_the_page_takes_each_input_and_shows_each_output(
     assert shift(page) < 0.02
     page.set_viewport_size({"width": 1280, "height": 800})
     assert page.locator("#inputs button").all_inner_texts()[:2] == ["left", "right"]
-    expect(page.locator('nav a[href="#walk"]')).to_be_hidden()
     stroke(page, (80, 60), (200, 60), (130, 220))
     expect(page.locator("#verdict")).not_to_have_text("–")
     panels = page.locator(".predictions h3")
@@ -255,3 +333,35 @@ def test_the_page_takes_each_input_and_shows_each_output(
     expect(page.locator("#calculation")).to_contain_text("place 1 (1) =")
     page.select_option("#map-kind", "saliency")
     expect(page.locator("#map-title")).to_have_text("Saliency for place: 1 in left")
+
+
+def test_the_page_trains_a_run_and_walks_to_each_output(
+    browser: Any, open_page: Any, axe: str, tmp_path: Path
+) -> None:
+    from playwright.sync_api import expect
+
+    with served(pairs(), run_of_pairs(tmp_path)) as url:
+        page = open_page("train", base_url=url, viewport={"width": 360, "height": 800})
+        drawn(page, "train")
+        page.select_option("[name=engine]", "numpy")
+        page.fill("[name=epochs]", "2")
+        page.click("#wish [type=submit]")
+        expect(page.locator("#train-status")).to_contain_text("finished")
+        expect(page.locator("#train-status")).to_contain_text("kind_softmax: ")
+        expect(page.locator("#train-status")).to_contain_text("place: mean absolute")
+        title = "Loss (cross_entropy of kind_softmax + 4 × mse of place)"
+        expect(page.locator("#loss-title")).to_have_text(title)
+        expect(page.locator("#accuracy-of option")).to_have_text(["kind_softmax"])
+        expect(page.locator("#confusion h4")).to_have_text(["kind_softmax", "place"])
+        assert page.evaluate(WIDE) <= 0
+        page.click('nav a[href="#walk"]')
+        last = page.locator("#walk-steps[aria-busy=false] h3")
+        expect(last.first).to_be_visible()
+        expect(page.locator("#walk-words")).to_contain_text("leads to kind_softmax, w")
+        expect(last.last).to_contain_text("The loss")
+        page.select_option("#walk-output", "place")
+        expect(page.locator("#walk-words")).to_contain_text("The walk leads to place.")
+        expect(last.last).to_contain_text("place: every number counts")
+        assert page.evaluate(WIDE) <= 0
+        assert complaints_of_axe(page, axe) == []
+        page.close()

@@ -15,7 +15,7 @@ from pellucid.explain.ports import output_name
 from pellucid.explain.values import Arithmetic, Array, Step, Term
 from pellucid.model import Model
 from pellucid.model.ports import output_meaning_of
-from pellucid.network import Network, Node
+from pellucid.network import Node
 from pellucid.network.layers import Layer, Sigmoid, Softmax
 from pellucid.objectives import (
     LOSSES,
@@ -25,7 +25,7 @@ from pellucid.objectives import (
     Loss,
     MeanSquaredError,
 )
-from pellucid.objectives.output_losses import output_losses
+from pellucid.objectives.output_losses import output_losses, rename_outputs
 
 LOSS = "loss"  # the node's name
 
@@ -43,23 +43,25 @@ _PROBABILITIES: dict[str, type[Layer]] = {
 }
 
 
-def probability_node(model: Model) -> Node | None:
-    """Return the softmax or sigmoid that a network of logits leaves to its loss."""
-    meaning, network = model.output_meaning, model.network
+def probability_node(model: Model, of_output: str | None = None) -> Node | None:
+    """Return the softmax or sigmoid that an output of logits leaves to its loss.
+
+    Of several outputs it is called by the output, as ``kind_softmax``.
+    """
+    output, network = output_name(model, of_output), model.network
+    meaning = output_meaning_of(model, output)
     if meaning.kind not in _PROBABILITIES or not meaning.is_logits:
         return None
     layer = _PROBABILITIES[meaning.kind]
     taken = {node.name for node in network.nodes}
-    name = layer.stem
+    name = layer.stem if len(network.outputs) == 1 else f"{output}_{layer.stem}"
     while name in taken:
         name += "_of_output"
-    return Node(name, layer(), (network.outputs[0],))
+    return Node(name, layer(), (output,))
 
 
 def reaching(model: Model, node: str) -> Model:
     """Return a model that has a node: the same, or one that ends in probabilities.
-
-    Of several outputs, none has other nodes than the network's own.
 
     Parameters
     ----------
@@ -76,29 +78,26 @@ def reaching(model: Model, node: str) -> Model:
     """
     if any(known.name == node for known in model.network.nodes):
         return model
-    if len(model.network.outputs) > 1:
-        model.network.node(node)  # refuses, with what there is
-    last = probability_node(model)
-    if node == LOSS:
-        return model if last is None else _extended(model, last)
-    if last is not None and last.name == node:
-        return _extended(model, last)
+    outputs = model.network.outputs
+    for output in outputs:
+        last = probability_node(model, output)
+        is_wanted = node == LOSS and len(outputs) == 1
+        if last is not None and (is_wanted or last.name == node):
+            return _extended(model, last)
+        if is_wanted:
+            return model
     model.network.node(node)  # refuses, with what there is
     return model
 
 
 def _extended(model: Model, last: Node) -> Model:
-    """Return the model with one more node, which has no weights, at its end."""
-    network = Network.from_nodes(
-        (*model.network.nodes, last),
-        inputs=model.network.inputs,
-        outputs=(last.name,),
-        name=model.network.name,
-    )
+    """Return the model with one more node, which has no weights, after an output."""
+    (before,) = last.inputs
+    nodes = (*model.network.nodes, last)
     other = Model(
-        network,
+        model.network.with_nodes(nodes, renamed={before: last.name}),
         engine=model.engine,
-        loss=model.loss,
+        loss=rename_outputs(model.loss, {before: last.name}),
         optimizer=model.optimizer,
         dtype=model.dtype,
         preprocessing=model.preprocessing,
@@ -188,7 +187,11 @@ def labelled_loss(
 
 
 def explain_loss(
-    model: Model, found: dict[str, Array], label: float | None
+    model: Model,
+    found: dict[str, Array],
+    label: float | None,
+    *,
+    of_output: str | None = None,
 ) -> Arithmetic:
     """Return the arithmetic of the loss with a label.
 
@@ -199,6 +202,8 @@ def explain_loss(
     found : dict of str to ndarray
         Each node's output of a batch of one.
     label : int, float or None
+        As in `labelled_loss`.
+    of_output : str, optional
         As in `labelled_loss`.
 
     Returns
@@ -218,8 +223,8 @@ def explain_loss(
             "by --label K."
         )
     exact = {name: array.astype(np.float64) for name, array in found.items()}
-    output = model.network.outputs[0]
-    of = labelled_loss(model, exact[output], label)
+    output = output_name(model, of_output)
+    of = labelled_loss(model, exact[output], label, of_output=output)
     if of.loss.absorbs and of.head == output:
         raise NetworkError(
             f"explain: node 'loss' must come after a {of.loss.absorbs} or its logits; "

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from pellucid.errors import NetworkError
+from pellucid.explain.ending import model_ending_at
 from pellucid.explain.loss_nodes import reaching
 from pellucid.explain.values import Array
 from pellucid.model import Model
-from pellucid.network import Network
 from pellucid.network.checks import is_int
 from pellucid.network.ports import require_single
 
@@ -80,7 +80,11 @@ def maximize(
     D. Erhan et al., Visualizing higher-layer features of a deep network, 2009.
     C. Olah et al., Feature visualization, Distill, 2017, doi:10.23915/distill.00007.
     """
-    part = _ending_at(reaching(model, node), node)
+    if node in model.network.inputs:
+        raise NetworkError(
+            f"explain.maximize: node must not be the input; got node={node!r}."
+        )
+    part = model_ending_at(reaching(model, node), node)
     require_single("explain.maximize", part.network, sharing=True)
     shape, network = part.network.output_shape, part.network
     if len(network.input_shape) != 3 or network.input_shape[2] not in (1, 3):
@@ -120,26 +124,6 @@ def maximize(
     if model.preprocessing.channel_order == "bgr":
         pixels = pixels[..., ::-1]
     return Maximization(image=image, pixels=pixels, values=values)
-
-
-def _ending_at(model: Model, node: str) -> Model:
-    """Return a model of what a node needs, with the node as its output."""
-    network = model.network
-    if not network.node(node).inputs:
-        raise NetworkError(
-            f"explain.maximize: node must not be the input; got node={node!r}."
-        )
-    needed = {node}
-    for one in reversed(network.nodes):
-        if one.name in needed:
-            needed |= set(one.inputs)
-    nodes = tuple(one for one in network.nodes if one.name in needed)
-    inputs = tuple(name for name in network.inputs if name in needed)
-    part = Network.from_nodes(nodes, inputs=inputs, outputs=(node,), name=network.name)
-    made = Model(part, engine=model.engine, dtype=model.dtype)
-    weights = model.weights  # a copy at each call
-    made.load_weights({name: weights[name] for name in made.weights})
-    return made
 
 
 def _range(model: Model) -> tuple[Array, Array]:

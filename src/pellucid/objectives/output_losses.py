@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from pellucid.errors import NetworkError
@@ -170,6 +170,22 @@ def output_losses(
     if len(outputs) == 1 and terms[0].weight == 1:
         return terms[0].loss
     return OutputLosses(terms)
+
+
+def rename_outputs(loss: Loss | None, names: Mapping[str, str]) -> Loss | None:
+    """Return a loss of outputs that have other names.
+
+    Parameters
+    ----------
+    loss : Loss, optional
+        Of one output or several.
+    names : mapping of str to str
+        Former names, and what is there in their place.
+    """
+    if not isinstance(loss, OutputLosses):
+        return loss
+    terms = (replace(t, output=names.get(t.output, t.output)) for t in loss.terms)
+    return OutputLosses(tuple(terms))
 
 
 def _as_loss(output: str, given: str | Loss) -> Loss:

@@ -276,7 +276,7 @@ def explain_element(
     if not is_own:
         label = _label(model, pixels, of_class)
     shown = arithmetic(model, pixels, node, place, label=label).to_json()
-    if _is_one_picture(model.network) and is_own:
+    if is_one_picture(model.network) and is_own:
         shown["field"] = field(model.network, node, tuple(shown["at"]))
     shorten(shown)
     for follower in shown["then"]:
@@ -293,7 +293,7 @@ def shorten(shown: dict[str, Any]) -> None:
         shown["terms"] = terms[:_MOST_TERMS]
 
 
-def _is_one_picture(network: Network) -> bool:
+def is_one_picture(network: Network) -> bool:
     """Return whether rows and columns are those of one picture."""
     return len(network.inputs) == 1 and takes_pictures(network)
 
@@ -347,7 +347,7 @@ def trace_gradient(
         model, example, node, place, of_class=of_class, of_output=of_output
     )
     document = found.to_json()
-    if _is_one_picture(model.network):
+    if is_one_picture(model.network):
         document["field"] = field(model.network, node, place)
     for key in ("inputs", "parameters"):
         shares = sorted(document[key], key=lambda share: -abs(share["value"]))

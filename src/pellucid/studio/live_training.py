@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Mapping
+from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from pellucid.data import Dataset, sources
+from pellucid.data import sources
+from pellucid.engines.ports import join
 from pellucid.errors import PellucidError
-from pellucid.explain import Assessment, assess
 from pellucid.model import Model
 from pellucid.model.fit import FitRequest, fit
 from pellucid.model.whitening import whiten
 from pellucid.network import Network
-from pellucid.network.ports import require_single
+from pellucid.network.ports import has_several
 from pellucid.network.zoo import ZOO
-from pellucid.objectives import ConstantRate
+from pellucid.objectives import ConstantRate, Loss
+from pellucid.objectives.output_losses import OutputLosses
 from pellucid.recipes import names, override, read
 from pellucid.recipes.builders import build_fit_config, build_model, build_network
 from pellucid.recipes.datasets import load_examples
@@ -27,8 +30,8 @@ from pellucid.renamed import former_names
 from pellucid.runs.recipe import DataSection, Recipe
 from pellucid.serving.errors import RequestError
 from pellucid.studio.examples import OpenedRun
-from pellucid.studio.images import encode, levels, takes_pictures
 from pellucid.studio.pause_control import PauseControl
+from pellucid.studio.snapshots import Accuracy, accuracy_in, take_snapshot
 from pellucid.studio.variations import VARIATIONS, Variation
 from pellucid.training import Callback
 from pellucid.training.trainer import Trainer
@@ -40,7 +43,6 @@ _LOOKED_AT = 500  # test images of a snapshot
 _SECONDS_BETWEEN_SNAPSHOTS = 0.7
 _MOST_POINTS = 1500  # of a curve; beyond it every other one is dropped
 _MOST_TESTS = 400  # points of the test's curve
-_MISTAKES = 8
 _MOST_PARAMETERS, _MOST_ACTIVATIONS = 1 << 27, 1 << 30
 _UNITS = {"cross_entropy": "nats", "binary_cross_entropy": "nats"}
 
@@ -48,8 +50,8 @@ _UNITS = {"cross_entropy": "nats", "binary_cross_entropy": "nats"}
 #: what a request calls network and data of the run that the studio was opened with
 OF_RUN = "run"
 
-#: step, loss, accuracy (None where it is not measured)
-Point = tuple[int, float, float | None]
+#: step, loss, accuracy
+Point = tuple[int, float, Accuracy]
 EngineName = Literal["numpy", "compiled", "torch", "tensorflow", "jax"]
 
 
@@ -110,12 +112,21 @@ class TrainingRequest(BaseModel):
             _check_known("network", network, [*sorted(ZOO), *([OF_RUN] if run else [])])
             if network in names():
                 return read(network)
-        return Recipe.parse({"network": network}, origin="the studio")
+        recipe = Recipe.parse({"network": network}, origin="the studio")
+        outputs = build_network(recipe).outputs
+        if len(outputs) == 1:
+            return recipe
+        if run is None or build_network(run.recipe).outputs != outputs:
+            raise RequestError(
+                "studio: a network with several outputs must have those of the run "
+                "that was opened, whose losses it takes; got outputs "
+                f"{', '.join(outputs)}. Train it with pellucid train."
+            )
+        return recipe.model_copy(update={"loss": run.recipe.loss})
 
 
 def _check_size(network: Network, batch_size: int) -> None:
     """Refuse a network that would take all memory: a few bytes can describe it."""
-    require_single("studio's training", network, sharing=True)
     numbers = batch_size * sum(prod(shape) for shape in network.shapes.values())
     if network.parameter_count > _MOST_PARAMETERS or numbers > _MOST_ACTIVATIONS:
         raise RequestError(
@@ -151,6 +162,17 @@ def usual(recipe: Recipe) -> dict[str, Any]:
     }
 
 
+def describe_loss(loss: Loss | None) -> str:
+    """Return what a loss is called; of several outputs the sum with its weights."""
+    if not isinstance(loss, OutputLosses):
+        return "" if loss is None else loss.name
+    return " + ".join(
+        f"{'' if term.weight == 1 else f'{term.weight:g} × '}{term.loss.name} of "
+        f"{term.output}"
+        for term in loss.terms
+    )
+
+
 class EngineTraining(Callback):
     """One training, in a thread of its own: of an engine, or of a variation."""
 
@@ -168,7 +190,7 @@ class EngineTraining(Callback):
         self.status = "loading"
         self.error = ""
         self.points: list[Point] = []
-        self.tested: list[tuple[int, float]] = []  # step, accuracy on test data
+        self.tested: list[tuple[int, Accuracy]] = []  # step, accuracy on test data
         self.stride = 1
         self.generation = 0  # counts thinnings, so that pages read all anew
         self.steps = 0  # in all
@@ -178,12 +200,11 @@ class EngineTraining(Callback):
         self.rate: float | None = None
         self.snapshot: dict[str, Any] = {}
         self.snapshots = 0
-        self.loss = str(recipe.loss["name"])
-        self.unit = _UNITS.get(self.loss, "")
+        self.loss = self.unit = ""  # until the model is there
         self._recipe = recipe if variation is None else variation.recipe(recipe)
         self._gate = gate
         self._bench = bench
-        self._test: Dataset | None = None
+        self._test: Any = None
         self._model: Model | None = None
         self._last_look = -np.inf
         self.thread = threading.Thread(target=self._run, name="lesson", daemon=True)
@@ -203,13 +224,16 @@ class EngineTraining(Callback):
     def _train(self) -> None:
         recipe = self._recipe
         self._model = model = build_model(recipe, self.engine)
+        self.loss = describe_loss(model.loss)
+        self.unit = _UNITS.get(self.loss, "")
         train, test = load_examples(recipe.data, model)
+        is_one = not has_several(model.network)
         if recipe.whiten is not None:
-            whiten(model, train.images, recipe.whiten)
+            whiten(model, train.images if is_one else join(train.images), recipe.whiten)
         if self._variation is not None:
             self._variation.begin(model)
         self._test = test.subset(range(min(_LOOKED_AT, len(test))))
-        if model.settle_meaning(train.labels).can_be_named(train.classes):
+        if is_one and model.settle_meaning(train.labels).can_be_named(train.classes):
             model.classes = train.classes
         if self._bench is not None:
             # a second model shows what the first one learns: sessions are not shared
@@ -218,6 +242,8 @@ class EngineTraining(Callback):
             is_own = run is not None and run.recipe.data.source == recipe.data.source
             self._bench.show(shown, model.network.name, run if is_own else None)
         config = build_fit_config(recipe)
+        if not is_one:
+            config = replace(config, metrics=recipe.metrics or None)
         fit(
             model,
             FitRequest(
@@ -244,7 +270,7 @@ class EngineTraining(Callback):
         if self._recipe.schedule["name"] != ConstantRate.name:
             self.rate = trainer.position.learning_rate
         if self.step % self.stride == 0:
-            accuracy = trainer.position.means().get("accuracy")
+            accuracy = self._accuracy(trainer.position.means())
             self._keep((self.step, loss, accuracy))
         is_due = time.monotonic() - self._last_look > _SECONDS_BETWEEN_SNAPSHOTS
         if is_due or self._gate.is_paused:
@@ -268,47 +294,20 @@ class EngineTraining(Callback):
         """Take a snapshot: kernels, confusion matrix, surest mistakes."""
         if self._model is None or self._test is None:
             return
-        found = assess(self._model, self._test)
-        weights = self._model.weights
+        found = take_snapshot(self._model, self._test)
         if self._bench is not None:
-            self._bench.learn(weights, self.step)
-        kernels = next((a for a in weights.values() if a.ndim == 4), None)
-        self.snapshot = {
-            "step": self.step,
-            "metrics": found.metrics,
-            "looked_at": found.count,
-            "classes": list(found.classes),
-            "meaning": self._model.output_meaning.kind,
-            "confusion": found.confusion.tolist() if found.confusion.ndim == 2 else [],
-            "kernels": None if kernels is None else levels(np.asarray(kernels)),
-            "mistakes": self._mistakes(found),
-        }
-        if "accuracy" in found.metrics:
-            tested = [*self.tested, (self.step, found.metrics["accuracy"])]
+            self._bench.learn(self._model.weights, self.step)
+        self.snapshot = {"step": self.step, **found}
+        accuracy = self._accuracy(found["metrics"])
+        if accuracy is not None:
+            tested = [*self.tested, (self.step, accuracy)]
             self.tested = tested if len(tested) <= _MOST_TESTS else tested[::2]
         self.snapshots += 1
         self._last_look = time.monotonic()
 
-    def _mistakes(self, found: Assessment) -> list[dict[str, Any]]:
-        if self._test is None or not takes_pictures(self._model_network):
-            return []
-        shown = []
-        for mistake in found.mistakes[:_MISTAKES]:
-            label, predicted = mistake.words(found.classes)
-            shown.append(
-                {
-                    "image": encode(self._test.images[mistake.index]),
-                    "shape": list(self._test.image_shape),
-                    "label": label,
-                    "predicted": predicted,
-                    "probability": mistake.probability,
-                }
-            )
-        return shown
-
-    @property
-    def _model_network(self) -> Any:
-        return self._model.network if self._model is not None else None
+    def _accuracy(self, figures: Mapping[str, float]) -> Accuracy:
+        outputs = () if self._model is None else self._model.network.outputs
+        return accuracy_in(figures, outputs)
 
     def file(self, path: str) -> None:
         """Save the model as it is shown."""

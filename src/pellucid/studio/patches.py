@@ -9,12 +9,13 @@ import numpy.typing as npt
 
 from pellucid.errors import DataError
 from pellucid.explain import maximize
+from pellucid.explain.ending import model_ending_at
 from pellucid.explain.loss_nodes import reaching
 from pellucid.model import Model
-from pellucid.network.ports import require_single
+from pellucid.network.ports import has_several, require_single
 from pellucid.network.receptive_field import field
 from pellucid.studio.examples import Examples
-from pellucid.studio.images import encode
+from pellucid.studio.images import check_takes_pictures, encode
 
 Array = npt.NDArray[Any]
 _LOOKED_AT = 256  # test images
@@ -30,17 +31,24 @@ def strongest_patches(
     ------
     DataError
         If there is no such channel, or there are no test images.
+    NetworkError
+        If the node needs several inputs.
     """
-    require_single("studio's patches", model.network, sharing=True)
     if examples is None:
         raise DataError("studio: there must be test images for the network; got none.")
-    images = np.asarray(examples.test.images[:_LOOKED_AT])
+    images, looking = examples.test.images, reaching(model, node)
+    if has_several(model.network):
+        looking = model_ending_at(looking, node)
+        require_single("studio's patches", looking.network, sharing=True)
+        check_takes_pictures(looking.network, None)
+        images = images[model.network.inputs.index(looking.network.inputs[0])]
+    images = np.asarray(images[:_LOOKED_AT])
     return {
         "node": node,
         "channel": channel,
         "data": examples.name,
         "looked_at": len(images),
-        "patches": find_patches(reaching(model, node), images, node, channel),
+        "patches": find_patches(looking, images, node, channel),
     }
 
 

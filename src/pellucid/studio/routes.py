@@ -244,7 +244,7 @@ def _add_inside(routes: APIRouter, bench: SharedModel) -> None:
 
     @routes.post("/studio/walk")
     async def guided_walk(body: WalkRequest) -> dict[str, Any]:
-        return await bench.ask_aside(walk, body.image, body.label)
+        return await bench.ask_aside(walk, body.image, body.label, body.of_output)
 
     @routes.post("/studio/patches")
     async def patches(body: PatchesRequest) -> dict[str, Any]:

@@ -91,9 +91,10 @@ class PatchesRequest(_Body):
 
 
 class WalkRequest(ImageRequest):
-    """An image, and its right answer; the network's own where it is left out."""
+    """An image, its right answer (or the network's own), and of which output."""
 
     label: int | Annotated[float, Field(allow_inf_nan=False)] | None = None
+    of_output: _Name | None = None
 
 
 class ComparisonRequest(ImageRequest):

@@ -11,7 +11,8 @@ import numpy as np
 
 from pellucid.model import Model
 from pellucid.network import to_json
-from pellucid.network.head import find_head
+from pellucid.network.head import find_heads
+from pellucid.network.layers import Shape
 from pellucid.recipes import override
 from pellucid.recipes.builders import build_network
 from pellucid.runs.recipe import Recipe
@@ -70,33 +71,34 @@ def _plain(recipe: Recipe) -> Recipe:
     return override(recipe, {"optimizer.name": "sgd", "optimizer.learning_rate": rate})
 
 
-def _deeper(recipe: Recipe) -> Recipe:
-    """Put a hidden layer with ReLU before the layer that makes the outputs."""
-    network = build_network(recipe)
-    (below,) = network.node(find_head(network).name).inputs
-    shape = network.shapes[below]
+def _hidden(shape: Shape) -> tuple[dict[str, Any], ...]:
+    """Return a hidden layer of the width of what enters it, and a ReLU."""
     if len(shape) == 1:
         layer = {"layer": "Dense", "units": min(shape[0], _MOST_UNITS)}
     else:
         size = {"kernel_size": 1, "out_channels": min(shape[-1], _MOST_UNITS)}
         layer = {"layer": f"Conv{len(shape) - 1}D", **size}
-    return _before_head(recipe, layer, {"layer": "ReLU"})
+    return layer, {"layer": "ReLU"}
 
 
-def _before_head(recipe: Recipe, *layers: dict[str, Any]) -> Recipe:
-    """Put layers before the one that makes the outputs."""
+def _before_heads(
+    recipe: Recipe, *, layers: Callable[[Shape], tuple[dict[str, Any], ...]]
+) -> Recipe:
+    """Put layers before each layer that makes an output."""
     network = build_network(recipe)
-    head = find_head(network).name
-    document = to_json(network)
-    nodes = document["nodes"]
-    place = next(i for i, node in enumerate(nodes) if node["name"] == head)
-    added, inputs = [], nodes[place]["inputs"]
-    for layer in layers:
-        name = f"one_more_{layer['layer'].lower()}"
-        added.append({"name": name, "inputs": inputs, **layer})
-        inputs = [name]
-    nodes[place] = {**nodes[place], "inputs": inputs}
-    document["nodes"] = [*nodes[:place], *added, *nodes[place:]]
+    heads = [head.name for head in find_heads(network)]
+    document, nodes = to_json(network), list[dict[str, Any]]()
+    for node in document["nodes"]:
+        if node["name"] in heads:
+            inputs = node["inputs"]
+            for layer in layers(network.shapes[inputs[0]]):
+                name = f"one_more_{layer['layer'].lower()}"
+                name += "" if len(heads) == 1 else f"_before_{node['name']}"
+                nodes.append({"name": name, "inputs": inputs, **layer})
+                inputs = [name]
+            node = {**node, "inputs": inputs}
+        nodes.append(node)
+    document["nodes"] = nodes
     return recipe.model_copy(update={"network": document, "settings": {}})
 
 
@@ -118,10 +120,14 @@ VARIATIONS: dict[str, Variation] = {
         ),
     ),
     "sgd": Variation(label="plain SGD", change=_plain),
-    "deeper": Variation(label="one more hidden layer", change=_deeper),
+    "deeper": Variation(
+        label="one more hidden layer", change=partial(_before_heads, layers=_hidden)
+    ),
     "dropout": Variation(
         label="dropout of one half before the last layer",
-        change=lambda recipe: _before_head(recipe, {"layer": "Dropout", "rate": 0.5}),
+        change=partial(
+            _before_heads, layers=lambda shape: ({"layer": "Dropout", "rate": 0.5},)
+        ),
     ),
     "augmentation": Variation(
         label="images shifted by up to 2 pixels",

@@ -6,17 +6,23 @@ from typing import Any
 
 import numpy as np
 
+from pellucid.engines.ports import join
 from pellucid.errors import DataError, NetworkError
-from pellucid.explain.arithmetic import arithmetic_of
 from pellucid.explain.derivative import EndGradients, derivative_of, pull_back_end
-from pellucid.explain.loss_nodes import LOSS, probability_node, reaching
-from pellucid.explain.ports import one_example
+from pellucid.explain.loss_nodes import explain_loss, probability_node, reaching
+from pellucid.explain.ports import (
+    Example,
+    one_example,
+    output_name,
+    predict_outputs,
+)
 from pellucid.explain.values import Arithmetic, Array
 from pellucid.model import Model
-from pellucid.network.ports import require_single
+from pellucid.model.ports import output_meaning_of
 from pellucid.network.receptive_field import field
-from pellucid.studio.images import decode, encode, levels, takes_pictures
-from pellucid.studio.inspection import shorten
+from pellucid.objectives import OutputMeaning
+from pellucid.studio.images import decode, encode, levels
+from pellucid.studio.inspection import Held, is_one_picture, shorten
 from pellucid.studio.verdict import names_of
 from pellucid.studio.walk.learning import choose_weight, updates, weight_document
 from pellucid.studio.walk.thread import choose_stops, follow, followed
@@ -26,8 +32,10 @@ _MOST_UNITS = 400  # of a vector that is painted
 _PATCH = 9  # pixels of a side that are written as numbers
 
 
-def walk(model: Model, image: str, label: float | None) -> dict[str, Any]:
-    """Return the walk of an image through the network and back.
+def walk(
+    model: Model, image: Held, label: float | None, of_output: str | None = None
+) -> dict[str, Any]:
+    """Return the walk of an example through the network and back.
 
     Parameters
     ----------
@@ -38,6 +46,9 @@ def walk(model: Model, image: str, label: float | None) -> dict[str, Any]:
     label : int, float or None
         The right answer: a class, or the value of a regression's only output. None:
         what the network says, of a regression the nearest whole number.
+    of_output : str, optional
+        The output that it leads to, where there are several. The loss is that
+        output's, before its weight in the sum.
 
     Returns
     -------
@@ -50,63 +61,71 @@ def walk(model: Model, image: str, label: float | None) -> dict[str, Any]:
     ------
     DataError
         If the label is a fraction and the output no regression.
+    NetworkError
+        If there are several outputs and none is named, or there is none of that name.
     """
-    require_single("studio's walk", model.network, sharing=True)
+    output = output_name(model, of_output)
+    meaning = output_meaning_of(model, output)
     given = decode(model, image)
-    (pixels,) = one_example(model, given)
+    example = one_example(model, given)
     says_label = label is None
-    label = _checked(model, label)
-    first = probability_node(model)
+    label = _checked(meaning, label)
+    first = probability_node(model, output)
     whole = model if first is None else reaching(model, first.name)
-    label = _likely(whole, pixels) if label is None else label
-    has_loss = len(whole.network.output_shape) == 1 and label is not None
-    end = (
-        pull_back_end(whole, pixels, of_class=None, label=label if has_loss else None)
-        if has_loss
-        else None
-    )
-    activations = end.activations if end else _activations(whole, pixels)
-    is_class = isinstance(label, int) and 0 <= label < whole.network.output_shape[-1]
+    last = output if first is None else first.name
+    if label is None:
+        label = _likely(output_meaning_of(whole, last), whole, example, last)
+    shape = whole.network.shapes[last]
+    end = None
+    if len(shape) == 1 and label is not None:
+        end = pull_back_end(
+            whole, join(example), of_class=None, label=label, of_output=last
+        )
+    activations = end.activations if end else _activations(whole, example)
+    is_class = isinstance(label, int) and 0 <= label < shape[-1]
     unit = int(label or 0) if is_class else 0
-    thread = follow(whole, pixels, activations, unit)
-    chosen = choose_stops(thread)
+    thread = follow(whole, example, activations, (last, unit))
+    entry, chosen = thread[0], choose_stops(thread)
     values = {name: array[0] for name, array in activations.items()}
+    pixels = given[entry.node] if isinstance(given, dict) else given
     found: dict[str, Any] = {
-        "names": names_of(model),
-        "kind": model.output_meaning.kind,
+        "names": names_of(model, output),
+        "kind": meaning.kind,
+        "of_output": output,
         "label": label,
         "is_own_answer": says_label,
-        "pixels": _patch(given, thread[0]),
+        "pixels": _patch(pixels, entry),
         "nodes": len(whole.network.nodes),
         "thread": [shown.node for shown in thread],
         "stops": [_stop(whole, thread, place, values, end) for place in chosen],
     }
-    return {**found, **_back(whole, pixels, thread, label, end)}
+    return {**found, **_back(whole, example, thread, label, end)}
 
 
-def _checked(model: Model, label: float | None) -> float | None:
+def _checked(meaning: OutputMeaning, label: float | None) -> float | None:
     """Return a right answer, of classes as a whole number."""
-    if label is None or model.output_meaning.kind == "regression":
+    if label is None or meaning.kind == "regression":
         return label
     if label != int(label):
         raise DataError(f"studio: the label must be a whole number; got {label}.")
     return int(label)
 
 
-def _likely(model: Model, pixels: Array) -> int | None:
-    """Return the class that the network names; None where there is none."""
-    meaning = model.output_meaning
+def _likely(
+    meaning: OutputMeaning, model: Model, example: Example, output: str
+) -> int | None:
+    """Return the class that an output names; None where there is none."""
     if meaning.is_per_pixel:
         return None
-    output = model.predict(pixels)
+    found = predict_outputs(model, example)[output]
     if meaning.kind == "regression":
-        return int(np.rint(output[0, 0])) if output.size == 1 else None
+        return int(np.rint(found[0, 0])) if found.size == 1 else None
     if meaning.kind == "labels":
-        return int(output[0].argmax())
-    return int(meaning.predict(output).ravel()[0])
+        return int(found[0].argmax())
+    return int(meaning.predict(found).ravel()[0])
 
 
-def _activations(model: Model, pixels: Array) -> dict[str, Array]:
+def _activations(model: Model, example: Example) -> dict[str, Array]:
     """Return each node's output in float64 where there is no loss to go back from."""
     from pellucid.explain.float_session import (
         float64_session,
@@ -115,7 +134,7 @@ def _activations(model: Model, pixels: Array) -> dict[str, Array]:
     )
 
     session = float64_session(model, float64_weights(model))
-    return session.activations(float_example(model, (pixels,))[0])
+    return session.activations(join(float_example(model, example)))
 
 
 def _patch(given: Array, entry: Arithmetic) -> dict[str, Any]:
@@ -160,7 +179,7 @@ def _stop(
         "window": None,
         "gradient": None,
     }
-    if takes_pictures(model.network) and shown.node in model.network.shapes:
+    if is_one_picture(model.network):
         document["field"] = field(model.network, shown.node, shown.at)
     if len(shown.at) == 3 and end is not None:
         document["window"] = sliding_window(model.network, shown, values, end.weights)
@@ -202,7 +221,7 @@ def _gradient(model: Model, shown: Arithmetic, end: EndGradients) -> dict[str, A
 
 def _back(
     model: Model,
-    pixels: Array,
+    example: Example,
     thread: tuple[Arithmetic, ...],
     label: float | None,
     end: EndGradients | None,
@@ -212,12 +231,12 @@ def _back(
     if end is None or label is None:
         return {**found, "learning": None}
     try:
-        loss = arithmetic_of(model, (pixels,), end.activations, LOSS, label=label)
+        loss = explain_loss(model, end.activations, label, of_output=end.output)
     except NetworkError as error:  # a formula of another kind: its value stands
         found["loss"] = {"value": end.value, "words": str(error)}
     else:
         found["loss"] = loss.to_json()
-    output = model.network.outputs[0]
+    output = end.output
     found["output"] = {
         "node": output,
         "values": end.activations[output][0].tolist(),
@@ -236,5 +255,5 @@ def _back(
     return {
         **found,
         "weight": weight_document(model, weight, end),
-        "learning": updates(model, pixels, label, weight, end),
+        "learning": updates(model, join(example), label, weight, end),
     }

@@ -87,7 +87,7 @@ class Update:
 
 
 def updates(
-    model: Model, image: Array, label: float, weight: ChosenWeight, end: EndGradients
+    model: Model, image: Any, label: float, weight: ChosenWeight, end: EndGradients
 ) -> dict[str, Any]:
     """Return what some updates do to one weight and to the loss.
 
@@ -109,7 +109,9 @@ def updates(
         grads = end.weight_gradients
         apply_update(optimizer, weights, grads, slots, rate=rate, step=step)
         work.load_weights(weights)
-        end = pull_back_end(work, image, of_class=None, label=label)
+        end = pull_back_end(
+            work, image, of_class=None, label=label, of_output=end.output
+        )
         losses.append(end.value)
         taken.append({"steps": [asdict(line) for line in lines], "loss": end.value})
     return {

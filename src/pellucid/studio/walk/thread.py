@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pellucid.explain.arithmetic import arithmetic_of
+from pellucid.explain.ports import Example
 from pellucid.explain.values import Arithmetic, Array, Position, Term
 from pellucid.model import Model
 
@@ -12,7 +13,10 @@ _MOST_STOPS = 16  # of a walk; of a deeper network those of each kind first
 
 
 def follow(
-    model: Model, pixels: Array, activations: dict[str, Array], unit: int
+    model: Model,
+    example: Example,
+    activations: dict[str, Array],
+    end: tuple[str, int],
 ) -> tuple[Arithmetic, ...]:
     """Return the arithmetic of one element of each node on the way to an output.
 
@@ -24,26 +28,26 @@ def follow(
     ----------
     model : Model
         The walk's.
-    pixels : ndarray, shape (1, …)
+    example : tuple of ndarray, each of shape (1, …)
         What the network looks at.
     activations : dict of str to ndarray
         Each node's output, (1, …).
-    unit : int
-        Of the output's last axis.
+    end : (str, int)
+        The output, and the unit of its last axis.
 
     Returns
     -------
     tuple of Arithmetic
         From the input on.
     """
-    node = model.network.outputs[0]
+    node, unit = end
     output = activations[node][0]
     at: Position | None = None  # the largest, where there is an answer for each pixel
     if output.ndim == 1:
         at = (unit,)
     found = []
     while True:
-        shown = arithmetic_of(model, (pixels,), activations, node, at)
+        shown = arithmetic_of(model, example, activations, node, at)
         found.append(shown)
         if node in model.network.inputs:
             return tuple(reversed(found))

@@ -3,7 +3,7 @@
 import { Refused, tried } from "./answers.js";
 import { byId, make, number, on, percent, state } from "./page.js";
 import { sample } from "./draw.js";
-import { example } from "./ports.js";
+import { example, isSeen } from "./ports.js";
 import { source } from "./source.js";
 
 const MOST_OUTPUTS = 100; // beyond it a table of all of them helps nobody
@@ -68,8 +68,7 @@ function showOutputs() {
 /** Say so where the table is of another image, or of earlier weights. */
 function showAge() {
   if (!compared) return;
-  const isSame = state.seen && JSON.stringify(compared.image) === JSON.stringify(example());
-  const isOld = !isSame ? "another image" : compared.steps !== state.model.steps ? "earlier weights" : "";
+  const isOld = !isSeen(compared.image) ? "another image" : compared.steps !== state.model.steps ? "earlier weights" : "";
   byId("compare-words").textContent = isOld ? `These rows are of ${isOld}; run it again.` : "\u00a0";
 }
 

@@ -123,7 +123,6 @@ function render() {
   if (model && isSeveral()) byId("draw-words").textContent = several(model);
   else if (model && !model.takes_pictures) byId("draw-words").textContent = `This network takes ${model.input.join("×")} numbers. ${given}`;
   else if (model) byId("draw-words").textContent = areUnnamed && names.length === 10 && model.kind !== "regression" ? DIGITS : `Draw something, or drop a picture. ${given}`;
-  byId("to-walk").hidden = Boolean(model) && isSeveral();
   if (!seen) byId("took").textContent = "Nothing drawn yet.";
   byId("done").replaceChildren(...(seen?.done ?? [model && !input().takes_pictures ? "The input appears here." : "Your drawing appears here as the network sees it."]).map((text) => make("li", { textContent: text })));
   for (const id of ["seen", "walk-image", "inside-image", "map-seen", "compare-image"]) paintSeen(byId(id));

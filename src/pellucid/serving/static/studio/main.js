@@ -3,7 +3,6 @@
 import { tell, tried } from "./answers.js";
 import { begin as beginDraw } from "./draw.js";
 import { byId, on, readModel } from "./page.js";
-import { isSeveral } from "./ports.js";
 import { source } from "./source.js";
 
 const views = new Map(source.views.map((name) => [name, null])); // to their modules
@@ -42,7 +41,6 @@ async function readOthers() {
 
 beginDraw();
 leaveOut();
-on("model", () => { document.querySelector('nav a[href="#walk"]').hidden = isSeveral() || !views.has("walk"); });
 addEventListener("hashchange", show);
 show();
 await tried(readModel);

@@ -4,7 +4,7 @@ import { latest, tried } from "./answers.js";
 import { span } from "./calculation.js";
 import { byId, make, number, state } from "./page.js";
 import { bytes, paintImage } from "./paint.js";
-import { isSeveral } from "./ports.js";
+import { inputsOf } from "./ports.js";
 import { source } from "./source.js";
 
 let wanted = null; // {node, channel, what}
@@ -59,8 +59,8 @@ function forget() {
 
 /** Offer the patches of a channel, or of a vector's unit; null: there are none. */
 export function offerPatches(node, channel, isUnit) {
-  const { has_samples: hasSamples, takes_pictures: takesPictures } = isSeveral() ? {} : state.model;
-  const isOffered = hasSamples && takesPictures && node !== null;
+  const inputs = inputsOf(node);
+  const isOffered = state.model.has_samples && inputs.length === 1 && inputs[0].takes_pictures;
   byId("patches").hidden = !isOffered;
   forget();
   wanted = isOffered ? { node, channel, what: `${isUnit ? "unit" : "channel"} ${channel} of ${node}` } : null;

@@ -17,8 +17,18 @@ export const input = () => state.model.inputs.find(({ name }) => name === chosen
 /** What a question hands over of the example. */
 export const example = () => state.seen.example ?? state.seen.image;
 
+/** Whether what was asked about is what is seen now, named or not. */
+export const isSeen = (asked) => state.seen !== null && JSON.stringify(asked) === JSON.stringify(example());
+
 /** Name the input in a question, where there are several. */
 export const ofInput = () => (isSeveral() ? { of_input: input().name } : {});
+
+/** The inputs that a node depends on, from the network's list of nodes. */
+export function inputsOf(name) {
+  const { nodes, ends, inputs } = state.model, needed = new Set([name]);
+  for (const node of [...nodes, ...ends].reverse()) if (needed.has(node.name)) node.inputs.forEach((one) => needed.add(one));
+  return inputs.filter((one) => needed.has(one.name));
+}
 
 /** Every class, label or value of every output. */
 export const choices = () => state.model.outputs.flatMap(({ name: output, classes }) =>

@@ -10,7 +10,7 @@ import { source } from "./source.js";
 const form = byId("wish");
 let lanes = [];
 let built = null; // a network from Build
-let isPaused = false;
+let isPaused = false, isRunning = false;
 let isSame = true; // whether all lanes compute the same
 
 export function trainBuilt(network) {
@@ -100,7 +100,8 @@ function listen() {
     news(news) {
       isPaused = news.paused;
       news.lanes.forEach((lane, i) => { if (lane) take(lanes[i], lane, i === 0); });
-      show(news.running);
+      isRunning = news.running;
+      show();
     },
   });
   addEventListener("pagehide", end);
@@ -124,15 +125,16 @@ async function refresh() {
   await again();
 }
 
-function show(isRunning) {
+function show() {
+  showAccuracyOf();
   const steps = Math.max(1, ...lanes.map((lane) => lane.steps));
   const window = Math.max(1, Math.round(Math.max(...lanes.map((l) => l.points.length), 0) / 60));
   const { unit = "", loss = "" } = lanes[0] ?? {};
   byId("loss-title").textContent = unit ? `Loss (${unit})` : loss ? `Loss (${loss})` : "Loss";
   const curve = (k, scale) => lanes.map(({ name, points }) =>
-    ({ name, points: smooth(points.filter((p) => p[k] !== null).map((p) => [p[0], scale * p[k]]), k === 1 ? window : 1) }));
+    ({ name, points: smooth(points.map((p) => [p[0], ofOutput(p[k])]).filter(([, x]) => x !== null).map(([step, x]) => [step, scale * x]), k === 1 ? window : 1) }));
   const tests = lanes.map(({ name, tested = [] }, i) =>
-    ({ name: `${name}, test`, points: tested.map(([step, share]) => [step, 100 * share]), lane: i, kind: "test" }));
+    ({ name: `${name}, test`, points: tested.map(([step, share]) => [step, ofOutput(share)]).filter(([, share]) => share !== null).map(([step, share]) => [step, 100 * share]), lane: i, kind: "test" }));
   const hasTests = tests.some(({ points }) => points.length);
   const highest = Math.max(0, ...(lanes[0]?.points ?? []).map(([, loss]) => loss ?? 0));
   const most = isSame || !highest ? undefined : 2 * highest; // others may go far beyond the run
@@ -146,9 +148,20 @@ function show(isRunning) {
   const ofTests = lanes.length > 2 ? [make("span", { className: "key test", textContent: "dotted: on test images" })] : lanes.map(key("test"));
   ofAccuracy.replaceChildren(...lanes.map(key("")), ...(hasTests ? ofTests : []));
   showApart();
-  showLearning(isRunning);
+  showLearning();
   byId("pause").disabled = byId("step").disabled = byId("stop").disabled = !isRunning;
   byId("pause").textContent = isPaused ? "Go on" : "Pause";
+}
+
+/** A number, or that of the chosen output where there is one for each. */
+const ofOutput = (x) => (x !== null && typeof x === "object" ? x[byId("accuracy-of").value] ?? null : x);
+
+/** Offer the outputs whose accuracy is measured, where there are several. */
+function showAccuracyOf() {
+  const last = lanes[0]?.points.findLast(([, , share]) => share !== null && typeof share === "object")?.[2];
+  const names = Object.keys(last ?? {}), select = byId("accuracy-of");
+  if ([...select.options].map((o) => o.value).join() !== names.join()) select.replaceChildren(...options(names, names[0]));
+  byId("accuracy-of-label").hidden = !names.length;
 }
 
 /** Say how far two curves are from one another, where both have a point. */
@@ -163,7 +176,7 @@ function showApart() {
 }
 
 /** Tell the view Draw that its network learns. */
-function showLearning(isRunning) {
+function showLearning() {
   const [lane] = lanes;
   const [words, link] = byId("learning").children;
   const ends = { finished: "The training is finished", ended: "The training was stopped", failed: "The training failed" };
@@ -186,16 +199,23 @@ function said(lane) {
 
 /** Say how good it is by the test data: what is right, or how far off it is. */
 function right({ snapshot }) {
-  const { accuracy, mean_absolute_error: error } = snapshot?.metrics ?? {};
   const tests = `${snapshot?.looked_at} test ${state.model?.takes_pictures === false ? "examples" : "images"}`;
-  if (accuracy !== undefined) return `, ${percent(accuracy)} of ${tests} right`;
-  return error === undefined ? "" : `, mean absolute error ${number(error)} on ${tests}`;
+  const said = parts(snapshot).map(({ name, metrics: { accuracy, mean_absolute_error: error } = {} }) => {
+    const of = name ? `${name}: ` : "";
+    if (accuracy !== undefined) return `, ${of}${percent(accuracy)} of ${tests} right`;
+    return error === undefined ? "" : `, ${of}mean absolute error ${number(error)} on ${tests}`;
+  });
+  return said.join("");
 }
 
-function showSnapshot({ kernels, confusion, classes, mistakes }) {
-  byId("kernels").replaceChildren(...kernelTiles(kernels));
-  byId("confusion").replaceChildren(matrix(confusion, classes));
-  byId("mistakes").replaceChildren(...mistakes.map(mistake));
+/** What a snapshot says of each output, with its name where there are several. */
+const parts = (snapshot) => snapshot?.outputs ?? [snapshot ?? {}];
+
+function showSnapshot(snapshot) {
+  byId("kernels").replaceChildren(...kernelTiles(snapshot.kernels));
+  byId("confusion").replaceChildren(...parts(snapshot).flatMap(({ name, confusion, classes }) =>
+    [...(name ? [make("h4", { textContent: name })] : []), matrix(confusion, classes)]));
+  byId("mistakes").replaceChildren(...parts(snapshot).flatMap(({ name, mistakes }) => mistakes.map((one) => mistake(one, name))));
 }
 
 function kernelTiles(kernels) {
@@ -227,12 +247,16 @@ function matrix(confusion, classes) {
     make("thead", {}, head), make("tbody", {}, ...body));
 }
 
-function mistake({ image, shape, label, predicted, probability }) {
-  const canvas = make("canvas");
-  canvas.setAttribute("role", "img");
-  canvas.ariaLabel = `A ${label} predicted as ${predicted}`;
-  paintImage(canvas, bytes(image), shape);
-  return make("figure", {}, canvas, make("figcaption", { textContent: `${label} → ${predicted}, ${percent(probability)}` }));
+function mistake({ images, label, predicted, probability }, output) {
+  const canvases = images.map(({ image, shape }) => {
+    const canvas = make("canvas");
+    canvas.setAttribute("role", "img");
+    canvas.ariaLabel = `A ${label} predicted as ${predicted}`;
+    paintImage(canvas, bytes(image), shape);
+    return canvas;
+  });
+  const words = `${output ? `${output}: ` : ""}${label} → ${predicted}, ${percent(probability)}`;
+  return make("figure", {}, ...canvases, make("figcaption", { textContent: words }));
 }
 
 /** Keep a number and its slider, which has the number's logarithm, the same. */
@@ -249,6 +273,7 @@ export function begin() {
   link("batch_size", byId("batch-slider"), 2);
   form.addEventListener("submit", start);
   byId("save").href = source.file;
+  byId("accuracy-of").addEventListener("change", () => show());
   const act = (action) => tried(() => source.act(action));
   byId("pause").addEventListener("click", () => act(isPaused ? "resume" : "pause"));
   byId("step").addEventListener("click", () => act("step"));

@@ -2,13 +2,14 @@
 
 import { latest, tried } from "./answers.js";
 import { sample } from "./draw.js";
-import { byId, count, inspect, make, on, state } from "./page.js";
+import { byId, count, inspect, make, on, options, state } from "./page.js";
+import { example, isSeen, isSeveral } from "./ports.js";
 import { source } from "./source.js";
 import { backwardSteps } from "./walk/back.js";
 import { forget } from "./walk/figures.js";
 import { forwardStep } from "./walk/forward.js";
 
-const here = { image: null, steps: -1, version: -1, current: 0 };
+const here = { example: null, output: "", steps: -1, version: -1, current: 0 };
 
 /** Let the page paint and answer between two steps that are built. */
 const breath = () => new Promise((done) => { setTimeout(done); });
@@ -20,13 +21,13 @@ const load = latest(async () => {
     return;
   }
   const { seen, model } = state;
-  const chosen = byId("right-answer").value;
-  const isSame = here.image === seen.image && here.version === model.version;
+  const chosen = byId("right-answer").value, output = chooseOutput();
+  const isSame = isSeen(here.example) && here.version === model.version && here.output === output;
   const label = isSame && chosen !== "" ? Number(chosen) : seen.label ?? null;
-  Object.assign(here, { image: seen.image, steps: model.steps, version: model.version });
+  Object.assign(here, { example: example(), output, steps: model.steps, version: model.version });
   byId("walk-again").hidden = true;
   byId("walk-words").textContent = "Calculating …";
-  const found = await tried(() => source.walk({ image: seen.image, label }));
+  const found = await tried(() => source.walk({ image: here.example, label, ...(isSeveral() ? { of_output: output } : {}) }));
   if (!found) {
     empty("There is no walk.");
     return;
@@ -37,10 +38,19 @@ const load = latest(async () => {
 });
 
 function empty(words) {
-  here.image = null;
+  here.example = null;
   byId("walk-words").textContent = words;
   byId("walk-steps").replaceChildren();
   byId("walk-nav").hidden = byId("walk-label").hidden = true;
+}
+
+/** Offer the outputs, where there are several; return the chosen one. */
+function chooseOutput() {
+  const { outputs } = state.model, select = byId("walk-output");
+  const names = outputs.map(({ name }) => name);
+  if ([...select.options].map((o) => o.value).join() !== names.join()) select.replaceChildren(...options(names, names[0]));
+  byId("walk-output-label").hidden = names.length < 2;
+  return select.value;
 }
 
 function showLabels(found) {
@@ -55,6 +65,7 @@ function introduction(found) {
   const skipped = new Set(found.thread).size - found.stops.length;
   const beside = found.nodes - new Set(found.thread).size;
   const parts = [];
+  if (state.model.outputs.length > 1) parts.push(`The walk leads to ${found.of_output}${found.loss ? ", whose loss it follows back, before its weight in the sum" : ""}.`);
   const said = found.kind === "regression" ? "The whole number nearest to what the network says" : "What the network says";
   if (found.is_own_answer && found.loss) parts.push(`${said} is taken as the right answer.`);
   const isSure = found.kind === "classes" && found.output?.values[found.label] > 0.9;
@@ -81,7 +92,7 @@ async function build(found) {
     await breath();
   }
   for (const [i, stop] of found.stops.entries()) {
-    await add({ ...forwardStep(found, stop, found.stops[i - 1]), inspect: [stop.node, stop.at] });
+    await add({ ...forwardStep(found, stop, found.stops[i - 1]), inspect: isNode(stop.node) ? [stop.node, stop.at] : null });
   }
   for (const step of backwardSteps(found, state.model.ends.some(({ name }) => name === "loss"))) await add(step);
   while (steps.children.length > made.length) steps.lastChild.remove();
@@ -91,6 +102,9 @@ async function build(found) {
   watch(made);
   if (former) stand(Math.min(former, made.length - 1));
 }
+
+/** Whether Look inside knows a node: the softmax after one of several outputs it does not. */
+const isNode = (name) => [...state.model.nodes, ...state.model.ends].some((node) => node.name === name);
 
 function section(i, { title, say, figures, inspect: place }) {
   const heading = make("h3", { id: `walk-${i}`, textContent: `${i + 1}. ${title}`, tabIndex: -1 });
@@ -132,12 +146,12 @@ function jump(i) {
 export async function shown() {
   if (!state.model) return;
   if (!state.seen) await sample();
-  const isOld = !state.seen || here.image !== state.seen.image || here.version !== state.model.version;
+  const isOld = !isSeen(here.example) || here.version !== state.model.version;
   if (isOld) load();
 }
 
 export function begin() {
-  on("seen", () => { if (!state.seen || here.image !== state.seen.image) load(); });
+  on("seen", () => { if (!isSeen(here.example)) load(); });
   on("model", () => {
     if (location.hash !== "#walk") return;
     if (here.version !== state.model.version) shown();
@@ -145,6 +159,7 @@ export function begin() {
   });
   byId("walk-again").addEventListener("click", load);
   byId("right-answer").addEventListener("change", load);
+  byId("walk-output").addEventListener("change", load);
   byId("walk-step").addEventListener("change", () => jump(Number(byId("walk-step").value)));
   byId("walk-back").addEventListener("click", () => jump(here.current - 1));
   byId("walk-next").addEventListener("click", () => jump(here.current + 1));

@@ -119,7 +119,7 @@ export class Lesson {
       step: this.lane.step, metrics: { accuracy: right / count }, looked_at: count,
       classes: about.classes, meaning: "classes", confusion, kernels: kernels ? levels(kernels) : null,
       mistakes: wrong.slice(0, MISTAKES).map(({ i, label, said, probability }) => ({
-        image: base64(test.images.subarray(i * one, (i + 1) * one)), shape: about.input,
+        images: [{ image: base64(test.images.subarray(i * one, (i + 1) * one)), shape: about.input }],
         label: about.classes[label], predicted: about.classes[said], probability })),
     });
   }
