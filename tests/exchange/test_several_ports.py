@@ -22,10 +22,6 @@ from oracles.several_ports import (
 )
 
 import pellucid as pl
-from pellucid.errors import PellucidError
-from pellucid.exchange.formats import FORMATS
-
-WRITTEN = [entry for entry in FORMATS.values() if entry.is_written]
 
 
 def siamese_of_one_input() -> pl.Network:
@@ -36,34 +32,6 @@ def siamese_of_one_input() -> pl.Network:
 
 def model_of(network: pl.Network) -> pl.Model:
     return pl.Model(network, engine="numpy", seed=2)
-
-
-@pytest.mark.parametrize("entry", WRITTEN, ids=lambda entry: entry.name)
-@pytest.mark.parametrize(
-    ("make", "attribute", "message"),
-    [
-        (detector, "holds_several", "one output; got 2: kind_softmax, box"),
-        (siamese, "holds_several", "one input; got 2: left, right"),
-        (
-            siamese_of_one_input,
-            "holds_shared",
-            "weights of their own; got 'dense_1' with those of 'dense'",
-        ),
-    ],
-)
-def test_a_format_that_cannot_hold_it_says_so_and_writes_nothing(
-    tmp_path: Path,
-    entry: Any,
-    make: Callable[[], pl.Network],
-    attribute: str,
-    message: str,
-) -> None:
-    if getattr(entry, attribute):
-        pytest.skip("it can")
-    target = tmp_path / f"m{entry.suffix}"
-    with pytest.raises(PellucidError, match=f"export: {entry.name}: .*{message}"):
-        pl.exchange.write(model_of(make()), target, format=entry.name)
-    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

@@ -26,8 +26,6 @@ from pellucid.network import Network, Preprocessing
 from pellucid.network.fake_quantization import plain_network, round_weights
 from pellucid.network.ports import (
     require_known_layers,
-    require_own_weights,
-    require_single,
 )
 from pellucid.network.preprocessing_presets import Numbers, as_preprocessing
 from pellucid.objectives import Loss, Optimizer, as_loss, as_optimizer
@@ -199,7 +197,7 @@ def check_network(file: ModelFile, entry: formats.Format) -> None:
     Raises
     ------
     ExchangeError, NetworkError, UnsupportedLayerError
-        If its type, its inputs and outputs or its layers are none of the format's.
+        If its type or its layers are none of the format's.
     """
     if file.dtype != "float32" and entry.name not in _KEEPS_FLOAT64:
         raise ExchangeError(
@@ -216,10 +214,6 @@ def check_network(file: ModelFile, entry: formats.Format) -> None:
     if entry.name not in _KEEPS_INTEGERS:
         refuse_integers(who, file.network)
     require_known_layers(who, file.network)
-    if not entry.holds_several:
-        require_single(who, file.network, sharing=True)
-    if not entry.holds_shared:
-        require_own_weights(who, file.network)
 
 
 def read(

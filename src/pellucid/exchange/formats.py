@@ -40,10 +40,6 @@ class Format:
         Whether writing needs calibration images.
     marker : str, optional
         The file by which a folder of this format is known.
-    holds_several : bool
-        Whether networks of several inputs or outputs are written.
-    holds_shared : bool
-        Whether networks whose nodes share weights are written.
     is_compiled : bool
         Whether writing compiles: for a processor, with a training step on request.
     other_suffixes : tuple of str
@@ -60,8 +56,6 @@ class Format:
     is_read: bool = True
     is_calibrated: bool = False
     marker: str | None = None  # the file by which a folder of this format is known
-    holds_several: bool = True
-    holds_shared: bool = True
     is_compiled: bool = False
     other_suffixes: tuple[str, ...] = ()  # that say it as well
 
@@ -98,10 +92,8 @@ class Format:
         return importlib.import_module(f"pellucid.exchange.{self.module}")
 
 
-#: what int8 formats are, most of them with one input and one output
-_int8 = partial(
-    Format, is_read=False, is_calibrated=True, holds_several=False, holds_shared=False
-)
+#: what int8 formats are
+_int8 = partial(Format, is_read=False, is_calibrated=True)
 _ALL = (
     Format(
         name="onnx",
@@ -151,8 +143,6 @@ _ALL = (
         module="litert.int8",
         suffix=".int8.tflite",
         needs=("flatbuffers",),
-        holds_several=True,
-        holds_shared=True,
     ),
     Format(
         name="torchscript",

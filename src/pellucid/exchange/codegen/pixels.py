@@ -19,11 +19,3 @@ def describe_pixels(prefix: str, how: Preprocessing) -> str:
         return "   how bytes 0 ... 255 become the input is not known"
     function = f"{prefix}_predict_pixels"
     return f"   {function}  the same from bytes 0 ... 255, scaled as in training"
-
-
-def declare_pixels(prefix: str, kind: str) -> str:
-    """Return the function's declaration in C."""
-    return (
-        f"void {prefix}_predict_pixels(const unsigned char *pixels, {kind} *output,\n"
-        f"                             {kind} *workspace);\n"
-    )

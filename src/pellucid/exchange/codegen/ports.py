@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
-from pellucid.exchange.codegen.memory_plan import MemoryPlan
 from pellucid.network import Network
 from pellucid.network.layers import Shape
 
@@ -30,14 +29,14 @@ class Port:
         return prod(self.shape)
 
 
-def input_ports(network: Network, plan: MemoryPlan) -> list[Port]:
+def input_ports(network: Network, starts: tuple[int, ...]) -> list[Port]:
     """Return the inputs in the network's order; ``image`` where there is one."""
-    return _ports(network, network.inputs, plan.inputs, ("input", "image"))
+    return _ports(network, network.inputs, starts, ("input", "image"))
 
 
-def output_ports(network: Network, plan: MemoryPlan) -> list[Port]:
+def output_ports(network: Network, starts: tuple[int, ...]) -> list[Port]:
     """Return the outputs in the network's order; ``output`` where there is one."""
-    return _ports(network, network.outputs, plan.outputs, ("output", "output"))
+    return _ports(network, network.outputs, starts, ("output", "output"))
 
 
 def _ports(

@@ -25,9 +25,9 @@ from pellucid.network import Network, Node
 from pellucid.network import layers as pl
 from pellucid.network.fake_quantization import plain_network, round_weights
 from pellucid.network.layers.quantized import WEIGHTED
-from pellucid.network.ports import require_single
 from pellucid.network.quantization import Quantization
-from pellucid.objectives import Optimizer
+from pellucid.objectives import Loss, Optimizer
+from pellucid.objectives.output_losses import rename_outputs
 from pellucid.runs import ModelFile
 
 
@@ -43,11 +43,11 @@ def prepare_qat(
     Parameters
     ----------
     model : Model
-        Of float32, trained, with one input and one output.
+        Of float32, trained.
     calibration : array, shape (N, *input shape)
-        Images, as `Model.predict` takes them, from which the ranges of activations are
-        learned. They stay as they are in training; to learn them anew, prepare the
-        trained model again.
+        Images, as `Model.predict` takes them, of several inputs a tuple or dict, from
+        which the ranges of activations are learned. They stay as they are in training;
+        to learn them anew, prepare the trained model again.
     weight_bits : int
         Of a weight: 8, or as few as 2, which are kept in 8.
     optimizer : str or Optimizer, optional
@@ -58,6 +58,7 @@ def prepare_qat(
     -------
     Model
         On the same engine, with the same loss; the optimizer's state begins anew.
+        An output is that of its rounding, of several ``<output>_fake_quantize``.
         Train it with `Model.fit`, then quantize it: `pellucid.exchange.quantize` and
         the int8 formats of `pellucid.exchange.write` need no images for it.
 
@@ -74,14 +75,21 @@ def prepare_qat(
     from pellucid.exchange.int8.folding import fold_batch_norms
     from pellucid.exchange.litert.lower import build_graph
 
-    require_single("prepare_qat", model.network, sharing=True)
     plain, _ = strip(model.file(), rounds=False)
-    file = fold_batch_norms(plain)
+    folded = fold_batch_norms(plain)
+    file = replace(folded, loss=_follow(plain, folded))
     needed = needed_ranges(build_graph(file))
     ranges = calibrate(from_file(file, engine=model.engine), calibration)
     network = _with_rounding(file.network, needed, ranges, weight_bits)
     made = replace(file, network=network)
+    made = replace(made, loss=_follow(file, made))
     return from_file(made, engine=model.engine, optimizer=optimizer)
+
+
+def _follow(before: ModelFile, after: ModelFile) -> Loss | None:
+    """Return the loss of a model whose outputs are called otherwise now."""
+    names = zip(before.network.outputs, after.network.outputs, strict=True)
+    return rename_outputs(before.loss, dict(names))
 
 
 def is_aware(network: Network) -> bool:
@@ -119,7 +127,8 @@ def strip(
     ]
     weights = round_weights(network, file.weights) if rounds else file.weights
     made = network.with_nodes(kept, renamed=source)
-    return replace(file, network=made, weights=weights), ranges
+    loss = rename_outputs(file.loss, source)
+    return replace(file, network=made, weights=weights, loss=loss), ranges
 
 
 def _with_rounding(

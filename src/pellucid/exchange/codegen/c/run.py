@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable, Mapping
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ import numpy as np
 
 from pellucid.errors import ExchangeError
 from pellucid.exchange.litert.run import dequantize_output, quantize_input
+from pellucid.exchange.packing import pack, unpack
 from pellucid.exchange.runtime_timing import (
     Array,
     Predict,
@@ -21,6 +24,9 @@ from pellucid.exchange.runtime_timing import (
     time_runtime,
 )
 from pellucid.network import Network
+
+#: of a header in int8: a scale and a zero
+_SCALES = r"#define \w*SCALE\w* (\S+)\n#define \w*ZERO\w* \((-?\d+)\)"
 
 
 def c(path: Path, network: Network, images: Array) -> RuntimeMeasurement:
@@ -36,24 +42,41 @@ def c(path: Path, network: Network, images: Array) -> RuntimeMeasurement:
 def c_int8(path: Path, network: Network, images: Array) -> RuntimeMeasurement:
     """Compile, and call with numbers of int8."""
     header = path.with_suffix(".h").read_text(encoding="utf-8")
-    entry, exit_ = (
-        {
-            "dtype": np.int8,
-            "quantization": (
-                float(_read_define(header, f"{side}_SCALE")),
-                int(_read_define(header, f"{side}_ZERO").strip("()")),
-            ),
-        }
-        for side in ("INPUT", "OUTPUT")
-    )
+    pairs = re.findall(_SCALES, header)  # of the inputs, then of the outputs
+    details = [
+        {"dtype": np.int8, "quantization": (float(scale), int(zero))}
+        for scale, zero in pairs
+    ]
+    count = len(network.inputs)
+    entries, ends = details[:count], details[count:]
 
     def load() -> Predict:
         call = _load_library(library, header, network, np.int8)
-        return lambda x: dequantize_output(call(quantize_input(x, entry)), exit_)
+
+        def predict(x: Array) -> Array:
+            given = _by_port(network, network.inputs, x, entries, quantize_input)
+            made = call(given)
+            return _by_port(network, network.outputs, made, ends, dequantize_output)
+
+        return predict
 
     with tempfile.TemporaryDirectory() as folder:
         library = _compile(path, Path(folder))
         return time_runtime(load, images, "C, compiled")
+
+
+def _by_port(
+    network: Network,
+    names: tuple[str, ...],
+    array: Array,
+    details: list[dict[str, Any]],
+    change: Callable[[Array, Mapping[str, Any]], Array],
+) -> Array:
+    """Change each port's part of what may be packed, by what its integers mean."""
+    if len(names) == 1:
+        return change(array, details[0])
+    parts = unpack(array, [network.shapes[name] for name in names])
+    return pack([change(*pair) for pair in zip(parts, details, strict=True)])
 
 
 def _compile(path: Path, folder: Path) -> Path:

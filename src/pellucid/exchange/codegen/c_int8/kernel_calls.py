@@ -120,11 +120,11 @@ def lower_graph(graph: Graph) -> Int8KernelProgram:
     """Return a quantized graph as calls of kernels."""
     program = Int8KernelProgram(graph=graph)
     left = Counter(i for op in graph.operators for i in op.inputs)
-    left[graph.output] += 1
-    program.places[graph.input] = program.space.take(
-        prod(graph.values[graph.input].shape)
-    )
-    readers = {program.places[graph.input]: left[graph.input]}
+    left.update(graph.all_outputs)  # which stay until all has run
+    readers = {}
+    for i in graph.all_inputs:
+        program.places[i] = program.space.take(prod(graph.values[i].shape))
+        readers[program.places[i]] = left[i]
     for operator in graph.operators:
         output = operator.outputs[0]
         sources = [

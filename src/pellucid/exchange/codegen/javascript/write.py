@@ -158,8 +158,8 @@ const weights = decoded("{text}");
 
 def _predict(file: ModelFile, program: KernelProgram, starts: dict[str, int]) -> str:
     calls = "\n".join(_call(call, starts) for call in program.calls)
-    inputs = input_ports(file.network, program.plan)
-    outputs = output_ports(file.network, program.plan)
+    inputs = input_ports(file.network, program.plan.inputs)
+    outputs = output_ports(file.network, program.plan.outputs)
     takes = "image" if len(inputs) == 1 else "inputs"
     return f"""
 export function predict({takes}) {{
