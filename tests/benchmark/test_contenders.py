@@ -122,6 +122,57 @@ def test_nodes_that_share_weights_train_as_one_in_every_peer(tmp_path):
         np.testing.assert_allclose(losses(contender, case), expected, rtol=2e-3)
 
 
+def joined():
+    """An image and a vector; classes by logits and by softmax, and three numbers."""
+    image, vector = pl.Input(6, 6, 2, name="image"), pl.Input(5, name="a_vector")
+    x = pl.Flatten()(pl.Conv2D(4, kernel_size=3, activation="relu")(image))
+    x = pl.Concat()(x, pl.Dense(6, activation="tanh")(vector))
+    kind = pl.Dense(3, name="kind", activation="softmax")(x)
+    place = pl.Dense(3, name="place", activation="sigmoid")(x)
+    return pl.Network(
+        inputs=[image, vector],
+        outputs=[place, kind, pl.Dense(4, name="logits")(x)],
+        name="joined",
+    )
+
+
+SEVERAL = ("torch", "torch channels_last fused", "tensorflow", "jax")
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+def test_trainers_sum_the_losses_of_several_outputs(name):
+    case = Case(name="x", network=joined(), batch_size=8, batches=3)
+    ours = import_module("pellucid.benchmark.contenders.pellucid")
+    reference = ours.trainer(case, engine="numpy")
+    expected = [reference(i) for i in range(3)]
+    (contender,) = (p for p in TRAINERS if p.name == name)
+    np.testing.assert_allclose(losses(contender, case), expected, rtol=2e-3)
+
+
+@pytest.mark.parametrize("contender", SINGLE, ids=lambda contender: contender.name)
+def test_predictors_give_all_outputs(contender, tmp_path):
+    folder = str(tmp_path)
+    case = Case(name="x", network=joined(), batch_size=4, batches=2, files=folder)
+    ours = import_module("pellucid.benchmark.contenders.pellucid")
+    place, kind, logits = ours.predictor(case, engine="numpy")(1)
+    found = list(call_of(contender, "predictor", case)(1))
+    if contender.framework != "pellucid":  # peers give logits
+        shares = np.exp(found[1])
+        found[1] = shares / shares.sum(axis=1, keepdims=True)
+    for mine, theirs in zip((place, kind, logits), found, strict=True):
+        np.testing.assert_allclose(theirs, mine, rtol=1e-4, atol=1e-5)
+
+
+def test_keras_fits_several_ports():
+    pytest.importorskip("tensorflow")
+    case = Case(name="x", network=joined(), batch_size=8, batches=3)
+    reference = import_module("pellucid.benchmark.contenders.pellucid")
+    step = reference.trainer(case, engine="numpy")
+    fit = import_module("pellucid.benchmark.contenders.keras").trainer(case)
+    mean = np.mean([step(i) for i in range(3)])
+    assert fit(0) == pytest.approx(mean, rel=2e-3)
+
+
 def test_peers_are_chosen_by_name_or_framework():
     names = [
         contender.name for contender in select_contenders(TRAINERS, ["torch compile"])

@@ -4,18 +4,20 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from oracles.several_ports import on_the_way, two_branches
 
 import pellucid as pl
 from pellucid.benchmark import inputs
 from pellucid.benchmark.case import Case
-from pellucid.benchmark.networks import build_scalable, get_network
-from pellucid.errors import NetworkError
+from pellucid.benchmark.networks import build_scalable, get_network, resize_input
+from pellucid.benchmark.setting import Setting
+from pellucid.errors import EngineError, NetworkError
 
 
 def test_batches_are_preprocessed_mnist_and_depend_on_the_seed():
     case = Case(name="x", network=get_network("mnist-torch"), batch_size=8, batches=3)
     data = inputs.load_batches(case)
-    images, labels = data[0]
+    ((images,), (labels,)) = data[0]
     assert len(data) == 3
     assert images.shape == (8, 28, 28, 1)
     assert images.dtype == np.float32
@@ -28,8 +30,8 @@ def test_batches_are_preprocessed_mnist_and_depend_on_the_seed():
     assert labels[0] in np.asarray(train.labels)[same]
     again = inputs.load_batches(case)
     other = inputs.load_batches(replace(case, seed=1))
-    np.testing.assert_array_equal(again[2][0], data[2][0])
-    assert (other[0][1] != labels).any()
+    np.testing.assert_array_equal(again[2].images, data[2].images)
+    assert (other[0].labels[0] != labels).any()
 
 
 def test_other_sizes_repeat_pixels():
@@ -71,8 +73,32 @@ def test_images_of_one_s_own_are_brought_to_the_network_s_size(tmp_path):
     case = Case(name="x", network=network, batch_size=4, batches=2)
     for name, largest in (("bytes", 1.0), ("floats", 255.0)):
         own = replace(case, data=str(tmp_path / f"{name}.npz"))
-        images, _ = inputs.load_batches(own)[0]
+        (images,), _ = inputs.load_batches(own)[0]
         assert images.shape == (4, 32, 32, 3)
         assert images.dtype == np.float32
         assert 0.9 * largest < images.max() <= largest
         assert own.images.endswith(f"{name}.npz")
+
+
+def test_of_several_ports_they_are_random_and_depend_on_the_seed():
+    case = Case(name="x", network=two_branches(), batch_size=5, batches=2)
+    (batch, other) = inputs.load_batches(case)
+    assert [x.shape for x in batch.images] == [(5, 7), (5, 6, 5, 3)]
+    assert {x.dtype.name for x in batch.images} == {"float32"}
+    assert [y.shape for y in batch.labels] == [(5,)]
+    assert (batch.images[1] != other.images[1]).any()
+    np.testing.assert_array_equal(
+        inputs.load_batches(case)[1].images[0], other.images[0]
+    )
+    assert case.images == "random numbers"
+    assert list(inputs.choose_losses(on_the_way()).values()) == ["cross_entropy", "mse"]
+
+
+def test_several_ports_have_initial_weights_and_no_other_size(tmp_path):
+    path = tmp_path / "network.json"
+    path.write_text(pl.network.dumps(two_branches()))
+    assert Setting().make_case(str(path), 4, 1).trained_epochs == 0
+    with pytest.raises(EngineError, match="must have initial weights; got 'two branch"):
+        Setting(trained=(1,)).make_case(str(path), 4, 1)
+    with pytest.raises(NetworkError, match="must have one input of images to be resi"):
+        resize_input(two_branches(), 32)

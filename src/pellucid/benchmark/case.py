@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from pellucid.network import Network, codec
+from pellucid.network.ports import has_several
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,10 +76,17 @@ class Case:
     @property
     def images(self) -> str:
         """What the images are."""
+        if has_several(self.network):
+            return "random numbers"
         if self.data != "mnist":
             return self.data
         shape = self.network.input_shape
         if shape == (28, 28, 1):
             return "MNIST"
-        size = "×".join(map(str, shape))
-        return f"MNIST, brought to {size} by repeating pixels"
+        return f"MNIST, brought to {describe_inputs(self.network)} by repeating pixels"
+
+
+def describe_inputs(network: Network) -> str:
+    """Return the shape of each input."""
+    shapes = (network.shapes[name] for name in network.inputs)
+    return ", ".join("×".join(map(str, shape)) for shape in shapes)

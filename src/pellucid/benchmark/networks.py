@@ -15,7 +15,7 @@ from pellucid.network import (
     to_json,
     zoo,
 )
-from pellucid.network.ports import require_single
+from pellucid.network.ports import has_several
 
 LEAKY = "mnist-torch-leaky"
 
@@ -36,9 +36,8 @@ def get_network(name: str, *, who: str = "benchmark") -> Network:
 
 
 def check_takes_images(network: Network, name: str, who: str) -> None:
-    """Refuse a network of several ports, or one that takes no images."""
-    require_single(who, network, sharing=True)
-    if len(network.input_shape) != 3:
+    """Refuse a network whose only input takes no images; of several any will do."""
+    if not has_several(network) and len(network.input_shape) != 3:
         raise NetworkError(
             f"{who}: network must take images (height, width, channels); "
             f"got {name!r} with input shape {network.input_shape}."
@@ -46,7 +45,18 @@ def check_takes_images(network: Network, name: str, who: str) -> None:
 
 
 def resize_input(network: Network, size_px: int) -> Network:
-    """Return a network for square images of another size."""
+    """Return a network for square images of another size.
+
+    Raises
+    ------
+    NetworkError
+        If there are several inputs, or the one takes no images.
+    """
+    if len(network.inputs) > 1 or len(network.input_shape) != 3:
+        raise NetworkError(
+            "benchmark: the network must have one input of images to be resized; got "
+            f"{', '.join(network.inputs)}. Leave the size out."
+        )
     document = to_json(network)
     entry = document["nodes"][0]
     entry["shape"] = [size_px, size_px, entry["shape"][-1]]

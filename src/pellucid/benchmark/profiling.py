@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pellucid import engines
+from pellucid.benchmark.inputs import choose_losses, draw_batch
 from pellucid.engines.compiled.roofline import (
     Peaks,
     StepCost,
@@ -16,6 +17,7 @@ from pellucid.engines.compiled.roofline import (
     measure_peaks,
     profile,
 )
+from pellucid.engines.ports import join
 from pellucid.model import Model
 from pellucid.network import Network
 from pellucid.objectives import Adam
@@ -44,16 +46,13 @@ def profile_plan(
     """
     engine = engines.make("compiled", **{**options, "threads": 1, "profile": True})
     draws = np.random.default_rng(0)
-    images = draws.random((batch, *network.input_shape), dtype=np.float32)
-    is_flat = len(network.output_shape) == 1
-    shape = (batch, *network.output_shape)
+    images, labels = map(join, draw_batch(network, batch, draws))
     model = Model(
         network,
         engine=engine,
-        loss=("cross_entropy" if is_flat else "mse") if train else None,
+        loss=choose_losses(network) if train else None,
         optimizer=Adam(1e-3) if train else None,
     )
-    labels = np.arange(batch) % shape[1] if is_flat else np.zeros(shape, np.float32)
 
     def run() -> None:
         if train:

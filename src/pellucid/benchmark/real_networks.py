@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from pellucid.benchmark.case import Case
+from pellucid.benchmark.case import Case, describe_inputs
 from pellucid.benchmark.contenders import (
     PREDICTORS,
     TRAINERS,
@@ -124,8 +124,8 @@ def _run(
     ) as runner:
         for network in described:
             for batch in part.batch_sizes:
-                height, width, _ = network.input_shape
-                name = f"{network.name}, {height}×{width}, batch {batch}, {part.title}"
+                inputs = describe_inputs(network)
+                name = f"{network.name}, {inputs}, batch {batch}, {part.title}"
                 case = Case(
                     name=name,
                     network=network,

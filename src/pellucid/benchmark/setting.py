@@ -15,7 +15,10 @@ from pellucid.benchmark.networks import get_network
 from pellucid.benchmark.results import CaseResult, Report
 from pellucid.benchmark.rounds import BenchmarkConfig, Say
 from pellucid.benchmark.trained import weights_file
+from pellucid.errors import EngineError
 from pellucid.machine import list_versions, load_average
+from pellucid.network import Network
+from pellucid.network.ports import has_several
 
 
 def _ignore(line: str) -> None:
@@ -66,6 +69,8 @@ class Setting:
     ) -> Case:
         """Return a case with weights that have been trained so long."""
         described = get_network(network)
+        if has_several(described):
+            epochs = self._initial(described, epochs)
         name = f"{described.name}, batch {batch_size}, {_describe_epochs(epochs)}"
         case = Case(
             name=name,
@@ -79,6 +84,16 @@ class Setting:
         self.say(f"{described.name}: weights after {_describe_epochs(epochs)}")
         path = weights_file(described, epochs=epochs, seed=self.seed)
         return case.with_weights(str(path), epochs)
+
+    def _initial(self, network: Network, epochs: int) -> int:
+        """Return no epochs: data is random numbers; refuse any that were asked for."""
+        if self.trained is not None and epochs:
+            raise EngineError(
+                "benchmark: a network with several inputs or outputs must have "
+                f"initial weights; got '{network.name}' with --trained {epochs}. Leave "
+                "it out."
+            )
+        return 0
 
 
 def _describe_epochs(epochs: int) -> str:

@@ -16,8 +16,14 @@ from pellucid.benchmark.contenders.models import (
     build_model,
     strip_softmax,
 )
-from pellucid.benchmark.inputs import Array, load_batches
+from pellucid.benchmark.inputs import choose_losses, load_batches
 from pellucid.engines.jax.layers import Mode, run
+from pellucid.engines.protocol import Arrays
+
+_LOSSES: dict[str, Any] = {
+    "cross_entropy": optax.softmax_cross_entropy_with_integer_labels,
+    "mse": optax.squared_error,
+}
 
 
 def trainer(case: Case, *, eager: bool = False) -> Callable[[int], float]:
@@ -28,15 +34,20 @@ def trainer(case: Case, *, eager: bool = False) -> Callable[[int], float]:
     parameters = {k: jnp.asarray(a) for k, a in weights.items() if k in trained}
     buffers = {k: jnp.asarray(a) for k, a in weights.items() if k not in trained}
     optimizer = optax.adam(LEARNING_RATE)
-    out = network.outputs[0]
-    data = [(jnp.asarray(x), jnp.asarray(y)) for x, y in load_batches(case)]
+    kinds = choose_losses(case.network).values()
+    data = jax.tree.map(jnp.asarray, [tuple(batch) for batch in load_batches(case)])
 
     def loss_of(parameters: Any, buffers: Any, images: Any, labels: Any) -> Any:
         values, changed = run(
-            network, {**parameters, **buffers}, [images], Mode(True), keep={out}
+            network,
+            {**parameters, **buffers},
+            images,
+            Mode(True),
+            keep=set(network.outputs),
         )
-        losses = optax.softmax_cross_entropy_with_integer_labels(values[out], labels)
-        return losses.mean(), {**buffers, **changed}
+        ends = zip(kinds, network.outputs, labels, strict=True)
+        losses = [_LOSSES[kind](values[out], y).mean() for kind, out, y in ends]
+        return sum(losses), {**buffers, **changed}
 
     def update(state: Any, images: Any, labels: Any) -> Any:
         parameters, buffers, slots = state
@@ -57,7 +68,7 @@ def trainer(case: Case, *, eager: bool = False) -> Callable[[int], float]:
     return step
 
 
-def predictor(case: Case) -> Callable[[int], Array]:
+def predictor(case: Case) -> Callable[[int], Arrays]:
     """Return the compiled function's output for an array, as an array."""
     network = strip_softmax(case.network)
     model = build_model(case, "numpy", network)

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
 from pellucid.benchmark.case import Case
 from pellucid.benchmark.contenders.models import LEARNING_RATE
 from pellucid.benchmark.contenders.tensorflow import keras_model
-from pellucid.benchmark.inputs import load_batches
+from pellucid.benchmark.inputs import choose_losses, load_batches
+from pellucid.engines.ports import join
 from pellucid.engines.tensorflow.imports import keras, tf
+
+_LOSSES = {
+    "cross_entropy": partial(
+        keras.losses.SparseCategoricalCrossentropy, from_logits=True
+    ),
+    "mse": keras.losses.MeanSquaredError,
+}
 
 
 def trainer(case: Case) -> Callable[[int], float]:
@@ -18,10 +27,11 @@ def trainer(case: Case) -> Callable[[int], float]:
     net = keras_model(case)
     net.compile(
         optimizer=keras.optimizers.Adam(LEARNING_RATE),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        loss=[_LOSSES[kind]() for kind in choose_losses(case.network).values()],
     )
     images, labels = (
-        np.stack(arrays) for arrays in zip(*load_batches(case), strict=True)
+        join([np.stack(arrays) for arrays in zip(*ports, strict=True)])
+        for ports in zip(*load_batches(case), strict=True)
     )
     data = tf.data.Dataset.from_tensor_slices((images, labels)).prefetch(2)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pellucid.benchmark.case import Case
+from pellucid.benchmark.inputs import choose_losses
 from pellucid.engines.protocol import Engine
 from pellucid.model import Model
 from pellucid.network import Network, Node
@@ -22,11 +23,13 @@ LEARNING_RATE = 1e-3
 def build_model(
     case: Case, engine: str | Engine, network: Network | None = None
 ) -> Model:
-    """Return a model of the case that can train: cross-entropy, Adam at 0.001."""
+    """Return a model of the case that can train: `choose_losses`, Adam at 0.001."""
+    described = network or case.network
+    kinds = choose_losses(case.network).values()
     model = Model(
-        network or case.network,
+        described,
         engine=engine,
-        loss="cross_entropy",
+        loss=dict(zip(described.outputs, kinds, strict=True)),
         optimizer=Adam(LEARNING_RATE),
         seed=case.seed,
     )
@@ -36,11 +39,18 @@ def build_model(
 
 
 def strip_softmax(network: Network) -> Network:
-    """Return the network without a Softmax at its end: losses take logits."""
-    last = network.node(network.outputs[0])
-    if not isinstance(last.layer, pl.Softmax):
+    """Return the network without a Softmax at an end: losses take logits."""
+    last = {
+        name: network.node(name).inputs[0]
+        for name in network.outputs
+        if isinstance(network.node(name).layer, pl.Softmax)
+        and not network.consumers[name]
+        and network.node(name).inputs[0] not in network.outputs
+    }
+    if not last:
         return network
-    return _rebuild(network, [n for n in network.nodes if n.name != last.name])
+    nodes = [node for node in network.nodes if node.name not in last]
+    return network.with_nodes(nodes, renamed=last)
 
 
 def use_same_padding(network: Network) -> Network:
@@ -49,8 +59,8 @@ def use_same_padding(network: Network) -> Network:
     TensorFlow is fast at "valid" and "same" only, and so its people write these. At
     stride 2 the zeros stand elsewhere, which costs and saves nothing.
     """
-    return _rebuild(
-        network, [_use_same_padding_in(network, node) for node in network.nodes]
+    return network.with_nodes(
+        _use_same_padding_in(network, node) for node in network.nodes
     )
 
 
@@ -62,12 +72,3 @@ def _use_same_padding_in(network: Network, node: Node) -> Node:
     (shape,) = network.input_shapes(node)
     is_same_size = other.output_shape(shape) == layer.output_shape(shape)
     return replace(node, layer=other) if is_same_size else node
-
-
-def _rebuild(network: Network, nodes: list[Node]) -> Network:
-    return Network.from_nodes(
-        nodes,
-        name=network.name,
-        preprocessing=network.preprocessing,
-        outputs=(nodes[-1].name,),
-    )

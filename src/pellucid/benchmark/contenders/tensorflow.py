@@ -13,8 +13,18 @@ from pellucid.benchmark.contenders.models import (
     strip_softmax,
     use_same_padding,
 )
-from pellucid.benchmark.inputs import Array, load_batches
+from pellucid.benchmark.inputs import choose_losses, load_batches
+from pellucid.engines.ports import join
+from pellucid.engines.protocol import Arrays
 from pellucid.engines.tensorflow.imports import keras, quiet, tf
+
+#: of labels and an output, for each example or element
+_LOSSES: dict[str, Callable[[Any, Any], Any]] = {
+    "cross_entropy": lambda labels, logits: (
+        tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+    ),
+    "mse": tf.math.squared_difference,
+}
 
 
 def trainer(
@@ -28,15 +38,17 @@ def trainer(
     tf.config.run_functions_eagerly(eager)
     net = keras_model(case, threads)
     optimizer = keras.optimizers.Adam(LEARNING_RATE)
-    data = [(tf.constant(x), tf.constant(y)) for x, y in load_batches(case)]
+    losses = [_LOSSES[kind] for kind in choose_losses(case.network).values()]
+    data = [
+        ([tf.constant(x) for x in images], [tf.constant(y) for y in labels])
+        for images, labels in load_batches(case)
+    ]
 
     @tf.function(jit_compile=xla)  # type: ignore[untyped-decorator]
     def update(images: Any, labels: Any) -> Any:
         with tf.GradientTape() as tape:
-            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
-                labels=labels, logits=net(images, training=True)
-            )
-            loss = tf.reduce_mean(losses)
+            ends = zip(losses, _call(net, images, training=True), labels, strict=True)
+            loss = tf.add_n([tf.reduce_mean(of(y, x)) for of, x, y in ends])
         variables = net.trainable_variables
         grads = tape.gradient(loss, variables)
         optimizer.apply_gradients(zip(grads, variables, strict=True))
@@ -48,20 +60,26 @@ def trainer(
 
 def predictor(
     case: Case, *, xla: bool = False, threads: int | None = None
-) -> Callable[[int], Array]:
-    """Return the graph's output for an array, as an array."""
+) -> Callable[[int], Arrays]:
+    """Return the graph's outputs for arrays, as arrays."""
     net = keras_model(case, threads)
-    data = [x for x, _ in load_batches(case)]
+    data = [images for images, _ in load_batches(case)]
 
     @tf.function(jit_compile=xla)  # type: ignore[untyped-decorator]
     def forward(images: Any) -> Any:
-        return net(images, training=False)
+        return _call(net, images, training=False)
 
-    def predict(i: int) -> Array:
-        array: Array = forward(tf.constant(data[i % len(data)])).numpy()
-        return array
+    def predict(i: int) -> Arrays:
+        found = forward([tf.constant(x) for x in data[i % len(data)]])
+        return join([value.numpy() for value in found])
 
     return predict
+
+
+def _call(net: Any, images: list[Any], *, training: bool) -> list[Any]:
+    """Return all outputs of a model that takes and gives one alone, or lists."""
+    found = net(join(images), training=training)
+    return list(found) if isinstance(found, list | tuple) else [found]
 
 
 def keras_model(case: Case, threads: int | None = None) -> Any:

@@ -14,8 +14,16 @@ from pellucid.benchmark.contenders.models import (
     build_model,
     strip_softmax,
 )
-from pellucid.benchmark.inputs import Array, load_batches
+from pellucid.benchmark.inputs import Array, choose_losses, load_batches
+from pellucid.engines.ports import join
+from pellucid.engines.protocol import Arrays
 from pellucid.engines.torch import modules
+from pellucid.network.ports import has_several
+
+_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "cross_entropy": nn.functional.cross_entropy,
+    "mse": nn.functional.mse_loss,
+}
 
 
 def trainer(
@@ -32,16 +40,22 @@ def trainer(
     net = build_module(case, layout).train()
     optimizer = torch.optim.Adam(net.parameters(), lr=LEARNING_RATE, fused=fused)
     run = torch.compile(net) if compile else net
+    losses = [_LOSSES[kind] for kind in choose_losses(case.network).values()]
     data = [
-        (_to_tensor(x).to(memory_format=layout), torch.from_numpy(y))
-        for x, y in load_batches(case)
+        (
+            [_to_layout(_to_tensor(x), layout) for x in images],
+            [_to_tensor(y) for y in labels],
+        )
+        for images, labels in load_batches(case)
     ]
 
     def step(i: int) -> float:
         images, labels = data[i % len(data)]
         optimizer.zero_grad()
         with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
-            loss = nn.functional.cross_entropy(run(images), labels)
+            ends = zip(losses, _outputs(run(*images)), labels, strict=True)
+            terms = [of(y, target) for of, y, target in ends]
+            loss = terms[0] if len(terms) == 1 else torch.stack(terms).sum()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         return loss.item()
@@ -51,17 +65,17 @@ def trainer(
 
 def predictor(
     case: Case, *, compile: bool = False, threads: int | None = None
-) -> Callable[[int], Array]:
-    """Return the module's output for an array, as an array."""
+) -> Callable[[int], Arrays]:
+    """Return the module's outputs for arrays, as arrays."""
     layout = _set_up(False, threads)
     module = build_module(case, layout).eval()
     net = torch.compile(module) if compile else module
-    data = [x.transpose(0, 3, 1, 2).copy() for x, _ in load_batches(case)]
+    data = [[_to_tensor(x) for x in images] for images, _ in load_batches(case)]
 
     @torch.inference_mode()
-    def predict(i: int) -> Array:
-        array: Array = net(torch.from_numpy(data[i % len(data)])).numpy()
-        return array
+    def predict(i: int) -> Arrays:
+        found = [value.numpy() for value in _outputs(net(*data[i % len(data)]))]
+        return join(found)
 
     return predict
 
@@ -73,7 +87,18 @@ def _set_up(channels_last: bool, threads: int | None) -> torch.memory_format:
 
 
 def _to_tensor(array: Array) -> Tensor:
-    return torch.from_numpy(array.transpose(0, 3, 1, 2).copy())
+    """Return an array as the module takes it: maps with their channels first."""
+    return torch.from_numpy(
+        array.transpose(0, 3, 1, 2).copy() if array.ndim == 4 else array
+    )
+
+
+def _to_layout(tensor: Tensor, layout: torch.memory_format) -> Tensor:
+    return tensor.to(memory_format=layout) if tensor.ndim == 4 else tensor
+
+
+def _outputs(found: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return found if isinstance(found, tuple) else (found,)
 
 
 def build_module(case: Case, layout: torch.memory_format) -> nn.Module:
@@ -83,7 +108,7 @@ def build_module(case: Case, layout: torch.memory_format) -> nn.Module:
     for name, module in list(native.named_children()):
         if isinstance(module, modules.BatchNorm):
             native._modules[name] = _native_batch_norm(module)
-    is_chain = all(
+    is_chain = not has_several(network) and all(
         inputs == (before,)
         for (before, *_), (_, _, inputs) in zip(
             [native.entries, *native.graph], native.graph, strict=False

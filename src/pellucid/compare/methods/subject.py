@@ -16,7 +16,7 @@ from pellucid.errors import NetworkError
 from pellucid.model import Model
 from pellucid.model.inputs import check_dataset
 from pellucid.network import ZOO, Network, load_network
-from pellucid.network.ports import require_single
+from pellucid.network.ports import has_several, require_own_weights
 from pellucid.recipes.builders import build_model as build_recipe_model
 from pellucid.recipes.datasets import load_examples
 from pellucid.renamed import former_names
@@ -89,7 +89,15 @@ def read_recipe(network: str, data: str | None) -> Recipe:
         If there is no such network, or it does not take images and tell classes.
     """
     described = load_network(network)
-    require_single("compare", described)
+    if has_several(described):
+        raise NetworkError(
+            "compare: the network must have one input and one output, for the "
+            "programs it runs are of images and classes; got "
+            f"{', '.join(described.inputs)} and {', '.join(described.outputs)}. "
+            "pellucid verify compares the engines' numbers, pellucid benchmark their "
+            "speed."
+        )
+    require_own_weights("compare", described)
     if len(described.input_shape) != 3 or len(described.output_shape) != 1:
         raise NetworkError(
             "compare: network must take images (height, width, channels) and tell "
