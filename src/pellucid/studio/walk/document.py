@@ -91,7 +91,6 @@ def walk(
     found: dict[str, Any] = {
         "names": names_of(model, output),
         "kind": meaning.kind,
-        "of_output": output,
         "label": label,
         "is_own_answer": says_label,
         "pixels": _patch(pixels, entry),
@@ -99,6 +98,8 @@ def walk(
         "thread": [shown.node for shown in thread],
         "stops": [_stop(whole, thread, place, values, end) for place in chosen],
     }
+    if len(model.network.outputs) > 1:
+        found["of_output"] = output
     return {**found, **_back(whole, example, thread, label, end)}
 
 
