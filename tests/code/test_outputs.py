@@ -42,12 +42,7 @@ def weights(network: pl.Network) -> dict[str, np.ndarray]:
 
 
 def said(
-    network: pl.Network,
-    framework: str,
-    recipe: Recipe,
-    folder: Path,
-    monkeypatch: Any,
-    capsys: Any,
+    network: pl.Network, framework: str, recipe: Recipe, folder: Path, run_script: Any
 ) -> str:
     """Return what the script prints last, which begins with the weights."""
     script = write_script(
@@ -59,11 +54,7 @@ def said(
         name="judged.py",
     )
     path, _ = script.write(folder / "judged.py")
-    names: dict[str, Any] = {"__name__": "script", "__file__": str(path)}
-    exec(compile(script.text, str(path), "exec"), names)
-    monkeypatch.setattr("sys.argv", [str(path), "--epochs", "0"])
-    names["main"]()
-    return str(capsys.readouterr().out.splitlines()[-1])
+    return str(run_script(path, "--epochs", "0").splitlines()[-1])
 
 
 def judged(network: pl.Network, loss: str, score: str, data: Any) -> str:
@@ -78,9 +69,7 @@ def judged(network: pl.Network, loss: str, score: str, data: Any) -> str:
 
 @pytest.mark.parametrize("framework", INSTALLED)
 @pytest.mark.parametrize("meaning", MEANINGS)
-def test_a_script_s_score_is_the_library_s(
-    meaning, framework, tmp_path, monkeypatch, capsys
-):
+def test_a_script_s_score_is_the_library_s(meaning, framework, tmp_path, run_script):
     end, loss, score = MEANINGS[meaning]
     network = pl.Sequential(
         pl.Input(2), pl.Dense(4, activation="tanh"), pl.Dense(1, activation=end)
@@ -91,7 +80,7 @@ def test_a_script_s_score_is_the_library_s(
         "loss": {"name": loss},
     }
     recipe = Recipe.parse(document, origin="test")
-    found = said(network, framework, recipe, tmp_path, monkeypatch, capsys)
+    found = said(network, framework, recipe, tmp_path, run_script)
     _, test = pl.data.load("xor")
     assert found == judged(network, loss, score, test)
 
@@ -108,7 +97,7 @@ def two_classes(folder: Path) -> None:
 @pytest.mark.parametrize("framework", INSTALLED)
 @pytest.mark.parametrize("end", ["sigmoid", None])
 def test_two_classes_of_pictures_may_have_one_output(
-    end, framework, tmp_path, monkeypatch, capsys
+    end, framework, tmp_path, run_script
 ):
     photos = tmp_path / "photos"
     two_classes(photos)
@@ -121,7 +110,7 @@ def test_two_classes_of_pictures_may_have_one_output(
         "loss": {"name": "binary_cross_entropy"},
     }
     recipe = Recipe.parse(document, origin="test")
-    found = said(network, framework, recipe, tmp_path, monkeypatch, capsys)
+    found = said(network, framework, recipe, tmp_path, run_script)
     _, test = pl.data.load(photos, size=(6, 6), colour="grey", cache=False)
     assert found == judged(network, "binary_cross_entropy", "accuracy", test)
     with pytest.raises(pl.RunError, match="where the network has one output"):

@@ -478,20 +478,17 @@ def test_each_array_of_a_torch_script_begins_as_the_network_says(
 
 @pytest.mark.skipif("torch" not in INSTALLED, reason="torch is not installed")
 def test_a_torch_script_with_weights_and_a_schedule_may_train_no_epoch(
-    tmp_path: Path,
+    tmp_path: Path, run_script: Any
 ) -> None:
     network = pl.zoo("mnist-torch")
     path, _ = write(network, "torch", tmp_path, weights=network.initial_weights(0))
-    command = [sys.executable, "-I", str(path), "--limit", "64"]
-    run = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stderr
-    assert run.stdout.startswith("test accuracy: ")
+    assert run_script(path, "--limit", "64").startswith("test accuracy: ")
 
 
 @pytest.mark.parametrize("framework", INSTALLED)
 @pytest.mark.parametrize("augment", [None, {"shift": 1}])
 def test_a_recipe_s_validation_split_and_limit_are_the_script_s(
-    framework: str, augment: dict[str, Any] | None, tmp_path: Path
+    framework: str, augment: dict[str, Any] | None, tmp_path: Path, run_script: Any
 ) -> None:
     network = pl.Sequential(pl.Input(28, 28, 1), pl.Flatten(), pl.Dense(10))
     recipe = recipe_of(
@@ -508,15 +505,13 @@ def test_a_recipe_s_validation_split_and_limit_are_the_script_s(
     script.write(path)
     check(["format", "--diff"], tmp_path)
     check(["check", "--extend-ignore", "T20"], tmp_path)
-    command = [sys.executable, "-I", str(path)]
-    run = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stderr
+    said = run_script(path)
     if framework == "keras":
-        assert "val_accuracy" in run.stdout
-        assert "7/7" in run.stdout  # 210 of 300 images
+        assert "val_accuracy" in said
+        assert "7/7" in said  # 210 of 300 images
     else:
-        assert "\nvalidation accuracy: " in run.stdout
-    assert run.stdout.splitlines()[-1].startswith("test accuracy: ")
+        assert "\nvalidation accuracy: " in said
+    assert said.splitlines()[-1].startswith("test accuracy: ")
 
 
 def test_a_folder_may_be_called_anything() -> None:
@@ -580,7 +575,7 @@ def test_what_a_framework_cannot_say_is_refused(
 @pytest.mark.parametrize("framework", INSTALLED)
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_script_reads_a_folder_of_pictures(
-    framework: str, channels: int, tmp_path: Path
+    framework: str, channels: int, tmp_path: Path, run_script: Any
 ) -> None:
     for part, count in (("train", 4), ("test", 2)):
         for label, kind in enumerate(("leaf", "sky")):
@@ -605,20 +600,19 @@ def test_a_script_reads_a_folder_of_pictures(
     whole = Path(photos) / "train"  # not divided: a fifth is for the test
     assert len(names["load"](whole, "test")[0]) == 2
     assert len(names["load"](whole, "train")[0]) == 6
-    command = [sys.executable, "-I", str(path), "--data", photos, "--epochs", "1"]
-    run = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stderr
-    assert run.stdout.splitlines()[-1].startswith("test accuracy: ")
+    said = run_script(path, "--data", photos, "--epochs", "1")
+    assert said.splitlines()[-1].startswith("test accuracy: ")
 
 
 @pytest.mark.parametrize("name", ["lenet5", "resnet20"])
-def test_a_script_says_what_its_folder_must_hold(name: str, tmp_path: Path) -> None:
+def test_a_script_says_what_its_folder_must_hold(
+    name: str, tmp_path: Path, run_script: Any, capsys: Any
+) -> None:
     (path,) = write(pl.zoo(name), "numpy", tmp_path)
-    command = [sys.executable, "-I", str(path), "--data", str(tmp_path)]
-    run = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert run.returncode == 2
-    assert f"--data must hold {'IDX' if name == 'lenet5' else 'CIFAR'}" in run.stderr
-    assert "Traceback" not in run.stderr
+    with pytest.raises(SystemExit, match="2"):
+        run_script(path, "--data", str(tmp_path))
+    kind = "IDX" if name == "lenet5" else "CIFAR"
+    assert f"--data must hold {kind}" in capsys.readouterr().err
 
 
 def test_an_unknown_framework_is_refused() -> None:

@@ -83,7 +83,7 @@ def loss_of(found: Recipe, network: pl.Network) -> pl.Loss:
 
 @pytest.mark.parametrize("framework", INSTALLED)
 def test_a_script_trains_and_judges_as_the_library(
-    framework: str, tmp_path: Path, monkeypatch: Any, capsys: Any
+    framework: str, tmp_path: Path, run_script: Any
 ) -> None:
     network, data = pairs(free=framework != "keras"), tmp_path / "pairs.npz"
     np.savez(data, **arrays())
@@ -106,10 +106,7 @@ def test_a_script_trains_and_judges_as_the_library(
     check(["check", "--extend-ignore", "T20"], tmp_path)
     train, test = load_several(data, network.inputs, network.outputs)
     model.fit(train, epochs=2, batch_size=8, shuffle=False, progress=False)
-    names = runpy.run_path(str(path), run_name="script")
-    monkeypatch.setattr("sys.argv", [str(path), "--epochs", "2"])
-    names["main"]()
-    lines = capsys.readouterr().out.splitlines()
+    lines = run_script(path, "--epochs", "2").splitlines()
     said = dict(line.split(": ") for line in lines if line.startswith("test "))
     wanted = model.evaluate(test)
     for name in ("kind", "other_softmax", "same"):
