@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,8 +39,14 @@ Pellucid = Callable[..., Answer]
 
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Work in an empty folder, with tiny.json, tiny.npz and pictures/ in it."""
+    """Work in an empty folder, with tiny.json and tiny.npz in it."""
     monkeypatch.chdir(tmp_path)
+    write_tiny()
+    return tmp_path
+
+
+def write_tiny() -> None:
+    """Write the tiny network and its data here."""
     Path("tiny.json").write_text(dumps(tiny_network()))
     images, labels = tiny_images(96)
     np.savez(
@@ -50,7 +57,6 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         y_test=labels[72:],
         classes=np.array(["dark", "left", "right"]),
     )
-    return tmp_path
 
 
 def tiny_network() -> pl.Network:
@@ -86,10 +92,21 @@ def pellucid(capsys: pytest.CaptureFixture[str]) -> Pellucid:
     return call
 
 
+@pytest.fixture(scope="session")
+def trained_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Train the tiny network for three epochs, once for all tests."""
+    folder = tmp_path_factory.mktemp("trained")
+    given = ["--data", "tiny.npz", "--engine", "numpy", "--epochs", "3"]
+    given += ["--quiet", "--batch-size", "8"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        write_tiny()
+        assert main(["train", "tiny.json", *given]) == 0
+    return folder / "runs"
+
+
 @pytest.fixture
-def trained(pellucid: Pellucid) -> Path:
-    """Train the tiny network for three epochs into runs/tiny."""
-    given = ("--data", "tiny.npz", "--engine", "numpy", "--epochs", "3")
-    answer = pellucid("train", "tiny.json", *given, "--quiet", "--batch-size", "8")
-    assert answer.code == 0, answer.err
+def trained(here: Path, trained_runs: Path) -> Path:
+    """Have the trained tiny network in runs/tiny."""
+    shutil.copytree(trained_runs, "runs")
     return Path("runs/tiny")
