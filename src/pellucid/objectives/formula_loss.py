@@ -23,13 +23,7 @@ from pellucid.network.expression import (
 )
 from pellucid.network.expression.evaluate import NUMPY
 from pellucid.objectives.label_arrays import arrange, check
-from pellucid.objectives.loss import (
-    LabelKind,
-    Loss,
-    check_kinds,
-    check_title,
-    mean_of_examples,
-)
+from pellucid.objectives.loss import LabelKind, Loss, check_kinds, check_title
 
 Array = npt.NDArray[Any]
 _NAMES = ("output", "target")
@@ -149,18 +143,6 @@ class FormulaLoss(Loss):
         """
         columns = self.channels_of_labels(output_shape[1:])
         return arrange(self.labels_are, labels, output_shape, columns, dtype)
-
-    def value_and_grad(
-        self,
-        output: Array,
-        labels: Array,
-        sample_weight: Array | None = None,
-        *,
-        total: float | None = None,
-    ) -> tuple[float, Array]:
-        """Return the loss and its gradient with respect to ``output``."""
-        each, grad = self.each(output, np.asarray(labels))
-        return mean_of_examples(each, grad, sample_weight, total)
 
     def each(self, output: Array, labels: Array) -> tuple[Array, Array]:
         """Return the loss of each example and its gradient.

@@ -52,6 +52,24 @@ class Loss:
             ``Σ wᵢ`` of the whole batch, where these examples are a part of it; the
             parts' losses and gradients then add up to the batch's.
         """
+        losses, grad = self.each(output, np.asarray(labels))
+        return mean_of_examples(losses, grad, sample_weight, total)
+
+    def each(self, output: Array, labels: Array) -> tuple[Array, Array]:
+        """Return the loss of each example, position or element, and its gradient.
+
+        Parameters
+        ----------
+        output, labels : ndarray, shape (N, …)
+            As `value_and_grad` takes them.
+
+        Returns
+        -------
+        value : ndarray, shape (N, …)
+            Of what is averaged.
+        grad : ndarray, shape (N, …)
+            Its derivative by the output.
+        """
         raise NotImplementedError
 
     def to_json(self) -> dict[str, Any]:

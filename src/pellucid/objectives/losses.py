@@ -16,7 +16,7 @@ import numpy.typing as npt
 from pellucid.errors import NetworkError
 from pellucid.network.expression import Expression
 from pellucid.network.expression import math as pm
-from pellucid.objectives.loss import LabelKind, Loss, mean_of_examples
+from pellucid.objectives.loss import LabelKind, Loss
 
 Array = npt.NDArray[Any]
 
@@ -43,11 +43,7 @@ class CrossEntropy(Loss):
     labels_are: ClassVar[LabelKind] = "classes"
 
     def __post_init__(self) -> None:
-        if not 0 <= self.label_smoothing < 1:
-            raise NetworkError(
-                "CrossEntropy: label_smoothing must be at least 0 and less than 1; "
-                f"got label_smoothing={self.label_smoothing!r}."
-            )
+        _check_smoothing("CrossEntropy", self.label_smoothing)
 
     def soft_labels(self, labels: Array, shape: tuple[int, ...], dtype: Any) -> Array:
         """Return labels as probabilities, smoothed.
@@ -75,15 +71,8 @@ class CrossEntropy(Loss):
         e = self.label_smoothing
         return t * (1 - e) + e / classes if e else t
 
-    def value_and_grad(
-        self,
-        output: Array,
-        labels: Array,
-        sample_weight: Array | None = None,
-        *,
-        total: float | None = None,
-    ) -> tuple[float, Array]:
-        """Return the loss and ``(softmax(z) − t) · weight``."""
+    def each(self, output: Array, labels: Array) -> tuple[Array, Array]:
+        """Return the loss of each position and ``softmax(z) − t``."""
         z = output - output.max(axis=-1, keepdims=True)
         exponentials = np.exp(z)
         partition = exponentials.sum(axis=-1, keepdims=True)
@@ -91,7 +80,7 @@ class CrossEntropy(Loss):
         # Σ t · (log partition − z); where t = 0 the product is 0, whatever z
         losses = np.sum(t * (np.log(partition) - z), axis=-1)
         grad = exponentials / partition * t.sum(axis=-1, keepdims=True) - t
-        return mean_of_examples(losses, grad, sample_weight, total)
+        return losses, grad
 
     def formula(
         self, output: Expression, target: Expression, mask: Expression | float
@@ -121,27 +110,16 @@ class BinaryCrossEntropy(Loss):
     absorbs: ClassVar[str | None] = "Sigmoid"
 
     def __post_init__(self) -> None:
-        if not 0 <= self.label_smoothing < 1:
-            raise NetworkError(
-                "BinaryCrossEntropy: label_smoothing must be at least 0 and less than "
-                f"1; got label_smoothing={self.label_smoothing!r}."
-            )
+        _check_smoothing("BinaryCrossEntropy", self.label_smoothing)
 
-    def value_and_grad(
-        self,
-        output: Array,
-        labels: Array,
-        sample_weight: Array | None = None,
-        *,
-        total: float | None = None,
-    ) -> tuple[float, Array]:
-        """Return the loss and ``(σ(z) − t) · weight``."""
+    def each(self, output: Array, labels: Array) -> tuple[Array, Array]:
+        """Return the loss of each element and ``σ(z) − t``."""
         z, e = output, self.label_smoothing
         t = labels.reshape(z.shape).astype(z.dtype) * (1 - e) + e / 2
         small = np.exp(-np.abs(z))  # never overflows
         losses = np.maximum(z, 0) - z * t + np.log1p(small)
         sigmoid = np.where(z >= 0, 1, small) / (1 + small)
-        return mean_of_examples(losses, sigmoid - t, sample_weight, total)
+        return losses, sigmoid - t
 
     def formula(
         self, output: Expression, target: Expression, mask: Expression | float
@@ -158,17 +136,10 @@ class MeanSquaredError(Loss):
 
     name: ClassVar[str] = "mse"
 
-    def value_and_grad(
-        self,
-        output: Array,
-        labels: Array,
-        sample_weight: Array | None = None,
-        *,
-        total: float | None = None,
-    ) -> tuple[float, Array]:
-        """Return the loss and ``2(z − t) · weight``."""
+    def each(self, output: Array, labels: Array) -> tuple[Array, Array]:
+        """Return ``(z − t)²`` and ``2(z − t)``."""
         error = output - labels.reshape(output.shape).astype(output.dtype)
-        return mean_of_examples(error * error, 2 * error, sample_weight, total)
+        return error * error, 2 * error
 
     def formula(
         self, output: Expression, target: Expression, mask: Expression | float
@@ -203,3 +174,11 @@ class HalfSquaredErrorSum(Loss):
             axes = (len(output), *[1] * (output.ndim - 1))
             grad = error * sample_weight.astype(output.dtype).reshape(axes)
         return float(0.5 * np.sum(error * grad, dtype=np.float64)), grad
+
+
+def _check_smoothing(who: str, smoothing: float) -> None:
+    if not 0 <= smoothing < 1:
+        raise NetworkError(
+            f"{who}: label_smoothing must be at least 0 and less than 1; got "
+            f"label_smoothing={smoothing!r}."
+        )

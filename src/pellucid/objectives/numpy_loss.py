@@ -11,13 +11,7 @@ import numpy.typing as npt
 
 from pellucid.errors import NetworkError
 from pellucid.objectives.label_arrays import check
-from pellucid.objectives.loss import (
-    LabelKind,
-    Loss,
-    check_kinds,
-    check_title,
-    mean_of_examples,
-)
+from pellucid.objectives.loss import LabelKind, Loss, check_kinds, check_title
 
 Array = npt.NDArray[Any]
 Function = Callable[[Array, Array], Any]
@@ -141,18 +135,6 @@ class NumpyLoss(Loss):
                 f"shape {output.shape}; got {_shape(grad)}."
             )
         return value, grad.astype(output.dtype)
-
-    def value_and_grad(
-        self,
-        output: Array,
-        labels: Array,
-        sample_weight: Array | None = None,
-        *,
-        total: float | None = None,
-    ) -> tuple[float, Array]:
-        """Return the loss and its gradient with respect to ``output``."""
-        value, grad = self.each(output, np.asarray(labels))
-        return mean_of_examples(value, grad, sample_weight, total)
 
     def to_json(self) -> dict[str, Any]:
         """Return its name, and what its labels are."""
