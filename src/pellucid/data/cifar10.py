@@ -12,7 +12,7 @@ import numpy as np
 from pellucid.data.cache import cache_folder, data_folders
 from pellucid.data.checks import Labels
 from pellucid.data.dataset import Dataset
-from pellucid.data.download import Progress, download
+from pellucid.data.download import Progress, fetch
 from pellucid.data.idx import read_bytes
 from pellucid.data.idx_folder import check_sha256
 from pellucid.data.picture import Pixels
@@ -79,20 +79,8 @@ def read_cifar10(
     path = find_cifar10()
     if path is None:
         path = cache_folder() / NAME / ARCHIVE
-        try:
-            download(
-                url + ARCHIVE,
-                path,
-                sha256=SHA256,
-                size_bytes=SIZE_BYTES,
-                progress=progress,
-            )
-        except DataError as error:
-            reason = str(error).removeprefix("load: ")
-            raise DataError(
-                f"load: {NAME!r} must be on this machine or downloaded; {reason} "
-                f"{how_to_get()}"
-            ) from error
+        official = (SIZE_BYTES, SHA256)
+        fetch(NAME, url + ARCHIVE, path, official, progress, how_to_get())
     return read_archive(path, sha256=SHA256)
 
 

@@ -64,6 +64,43 @@ def download(
         ) from error
 
 
+def fetch(
+    name: str,
+    url: str,
+    path: Path,
+    official: tuple[int, str],
+    progress: Progress | None,
+    how_to_get: str,
+) -> None:
+    """Download a file of a dataset; where that fails, say what else can be done.
+
+    Parameters
+    ----------
+    name : str
+        Of the dataset.
+    url, path, progress
+        As in `download`.
+    official : tuple of int and str
+        The size in bytes and the SHA-256 that it must have.
+    how_to_get : str
+        A sentence: how to have it on this machine.
+
+    Raises
+    ------
+    DataError
+        If it cannot be downloaded.
+    """
+    size_bytes, sha256 = official
+    try:
+        download(url, path, sha256=sha256, size_bytes=size_bytes, progress=progress)
+    except DataError as error:
+        reason = str(error).removeprefix("load: ")
+        raise DataError(
+            f"load: {name!r} must be on this machine or downloaded; {reason} "
+            f"{how_to_get}"
+        ) from error
+
+
 def _copy(
     source: IO[bytes],
     target: IO[bytes],

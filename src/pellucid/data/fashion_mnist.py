@@ -7,9 +7,8 @@ from typing import Final
 
 from pellucid.data.cache import cache_folder, data_folders
 from pellucid.data.dataset import Dataset
-from pellucid.data.download import Progress, download
+from pellucid.data.download import Progress, fetch
 from pellucid.data.idx_folder import holds_idx, read_idx_folder
-from pellucid.errors import DataError
 
 NAME: Final = "fashion-mnist"
 URL: Final = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
@@ -113,20 +112,6 @@ def how_to_get() -> str:
 
 def _fetch(folder: Path, url: str, progress: Progress | None) -> None:
     """Download the files that are missing."""
-    for name, (size_bytes, sha256) in _DOWNLOADS.items():
-        if (folder / name).is_file():
-            continue
-        try:
-            download(
-                url + name,
-                folder / name,
-                sha256=sha256,
-                size_bytes=size_bytes,
-                progress=progress,
-            )
-        except DataError as error:
-            reason = str(error).removeprefix("load: ")
-            raise DataError(
-                f"load: {NAME!r} must be on this machine or downloaded; {reason} "
-                f"{how_to_get()}"
-            ) from error
+    for name, official in _DOWNLOADS.items():
+        if not (folder / name).is_file():
+            fetch(NAME, url + name, folder / name, official, progress, how_to_get())
