@@ -17,7 +17,7 @@ from pellucid.engines.distributed import (
     ProcessGroup,
     refuse_batch_norm,
 )
-from pellucid.engines.dropout import masks_for
+from pellucid.engines.framework_session import FrameworkSession
 from pellucid.engines.jax.layers import Mode, Outcome, run
 from pellucid.engines.jax.layout import array_out, arrays_out, weights_in
 from pellucid.engines.jax.loss import loss_value
@@ -30,15 +30,13 @@ from pellucid.engines.ports import (
     inputs_of,
     join,
     labels_of,
-    loss_terms,
     sample_weights_of,
     split,
-    step_result,
 )
-from pellucid.engines.protocol import Array, State, StepResult
+from pellucid.engines.protocol import Array, StepResult
 from pellucid.engines.protocol import Arrays as Ports
 from pellucid.engines.saved_forward import SavedForward
-from pellucid.engines.state import UnpackedState, pack_state, unpack_state
+from pellucid.engines.state import UnpackedState
 from pellucid.network import Network
 from pellucid.network.layers import Dropout
 from pellucid.objectives import Loss, Optimizer
@@ -73,7 +71,7 @@ class Trained(NamedTuple):
     slots: Any
 
 
-class JaxSession:
+class JaxSession(FrameworkSession):
     """A network that runs on JAX. The methods are the contract's."""
 
     def __init__(
@@ -88,10 +86,8 @@ class JaxSession:
         device: Any,
         world: ProcessGroup = ALONE,
     ) -> None:
-        self._world: Any = world
-        self.network, self.loss, self.optimizer = network, loss, optimizer
-        self._dtype, self._is_mixed, self._device = np.dtype(dtype), is_mixed, device
-        self._terms = loss_terms(network, loss)
+        super().__init__(network, loss, optimizer, dtype, world)
+        self._is_mixed, self._device = is_mixed, device
         self._transformation = (
             make_transformation(optimizer, network) if optimizer else None
         )
@@ -106,9 +102,7 @@ class JaxSession:
         self._jit_vjp = jax.jit(self._vjp, static_argnums=4)
         self._jit_forward = jax.jit(self._forward, static_argnums=(3, 4))
         self._jit_pull_back = jax.jit(lambda pull_back, grads: pull_back(grads))
-        self._version = 0  # how often the weights have changed
-        with self._precision():
-            self._take(parts)
+        self._take(parts)
 
     @property
     def native(self) -> Native:
@@ -153,10 +147,6 @@ class JaxSession:
             self._step += 1
             self._version += 1
             return self._result(losses, self._out(output))
-
-    def _result(self, losses: Arrays, output: Ports) -> StepResult:
-        found = {term.output: float(losses[term.output]) for term in self._terms}
-        return step_result(self.loss, self._terms, found, output)
 
     def _batch(
         self,
@@ -215,7 +205,7 @@ class JaxSession:
             (_, (losses, _, _)), grads = self._jit_gradients(
                 self._trained.parameters, self._fixed(), batch
             )
-            return self._result(losses, None).loss, self._in_order(grads)
+            return self._result(losses).loss, self._in_order(grads)
 
     def vjp(
         self, images: Ports, grad_output: Ports, *, training: bool = True
@@ -278,21 +268,15 @@ class JaxSession:
                 else ()
             )
         }
-        return pack_state(
-            self.network, UnpackedState(weights, slots, self._step, self._seed)
-        )
-
-    def load_state(self, state: State) -> None:
-        """Take over what `state` returned, here or on another engine."""
-        parts = unpack_state(
-            self.network, state, optimizer=self.optimizer, dtype=str(self._dtype)
-        )
-        with self._precision():
-            self._take(parts)
+        return self._packed(weights, slots)
 
     def _take(self, parts: UnpackedState) -> None:
-        self._step, self._seed = parts.step, parts.seed
-        self._version += 1
+        super()._take(parts)
+        with self._precision():
+            self._trained, self._frozen = self._placed(parts)
+
+    def _placed(self, parts: UnpackedState) -> tuple[Trained, Arrays]:
+        """Return the state on the device: what trains, and what stays."""
         weights = weights_in(parts.weights, self._device)
         trains = {weight.name for weight in self.network.parameters}
         moves = {
@@ -303,13 +287,13 @@ class JaxSession:
         }
         parameters = {name: weights[name] for name in weights if name in trains}
         buffers = {name: weights[name] for name in weights if name in moves}
-        self._frozen = {n: a for n, a in weights.items() if n not in trains | moves}
+        frozen = {n: a for n, a in weights.items() if n not in trains | moves}
         slots: Any = ()
         if self._transformation is not None:
             arrays = {s: weights_in(a, self._device) for s, a in parts.slots.items()}
             start = jax.device_put(self._transformation.init(parameters), self._device)
             slots = with_slots(start, arrays)
-        self._trained = Trained(parameters, buffers, slots)
+        return Trained(parameters, buffers, slots), frozen
 
     # Pure functions, compiled once for each shape of batch.
 
@@ -470,14 +454,7 @@ class JaxSession:
         return {w.name: copies[w.name] for w in self.network.parameters}
 
     def _masks(self, count: int, start: int = 0) -> Arrays:
-        masks = masks_for(
-            self.network,
-            seed=self._seed,
-            step=self._step,
-            indices=np.arange(start, start + count),
-            dtype=self._dtype,
-        )
-        return dict(masks)
+        return dict(self._drawn_masks(count, start))
 
     def _input(self, images: Ports) -> list[Any]:
         given = inputs_of(self.network, images)

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from pellucid.engines.distributed import ALONE, BatchShard, ProcessGroup
-from pellucid.engines.dropout import masks_for
 from pellucid.engines.framework_options import Options
+from pellucid.engines.framework_session import FrameworkSession
 from pellucid.engines.loss_input import require
 from pellucid.engines.loss_labels import arranged_labels
 from pellucid.engines.ports import (
@@ -19,14 +19,12 @@ from pellucid.engines.ports import (
     inputs_of,
     join,
     labels_of,
-    loss_terms,
     sample_weights_of,
     split,
-    step_result,
 )
-from pellucid.engines.protocol import Array, Arrays, State, StepResult
+from pellucid.engines.protocol import Array, Arrays, StepResult
 from pellucid.engines.saved_forward import SavedForward
-from pellucid.engines.state import UnpackedState, has_dropout, pack_state, unpack_state
+from pellucid.engines.state import UnpackedState, has_dropout
 from pellucid.engines.tensorflow.distributed import peer_errors, sum_over_processes
 from pellucid.engines.tensorflow.imports import keras, tf
 from pellucid.engines.tensorflow.layers import (
@@ -49,7 +47,7 @@ Kinds = tuple[tuple[int, str], ...]
 Flags = tuple[bool, ...]
 
 
-class TensorflowSession:
+class TensorflowSession(FrameworkSession):
     """A network that runs on TensorFlow. The methods are the contract's.
 
     Attributes
@@ -70,18 +68,15 @@ class TensorflowSession:
         device: str,
         world: ProcessGroup = ALONE,
     ) -> None:
-        self._world: Any = world
-        self.network, self.loss, self.optimizer = network, loss, optimizer
-        self._dtype, self._options, self._device = np.dtype(dtype), options, device
+        super().__init__(network, loss, optimizer, dtype, world)
+        self._options, self._device = options, device
         self._layout = Layout(plain_network(network))
-        self._terms = loss_terms(network, loss)
         # traced once each, for any number of images
         self._step_function = functools.cache(self._make_step_function)
         self._gradients_function = functools.cache(self._make_gradients_function)
         self._activations_function = functools.cache(self._make_activations_function)
         self._vjp_function = functools.cache(self._make_vjp_function)
         self._forward_function = functools.cache(self._make_forward_function)
-        self._version = 0  # how often the weights have changed
         with tf.device(device):
             self._make_models()
             self._updates = (
@@ -156,7 +151,7 @@ class TensorflowSession:
         require("loss", self.loss)
         start = part.start if part else 0
         count = count_of(self.network, images)
-        given = self._masks(count, start) if masks is None else masks
+        given = self._drawn_masks(count, start) if masks is None else masks
         kind = (*self._kind(labels, sample_weight), part is not None)
         with tf.device(self._device), peer_errors():
             batch = self._batch(images, labels, sample_weight, given)
@@ -168,15 +163,13 @@ class TensorflowSession:
             )
             self._step += 1
             self._version += 1
-            found = {name: float(loss) for name, loss in losses.items()}
-            output = self._outputs(outputs)
-            return step_result(self.loss, self._terms, found, output)
+            return self._result(losses, self._outputs(outputs))
 
     def activations(
         self, images: Arrays, *, training: bool = False
     ) -> dict[str, Array]:
         """Return every node's output by name."""
-        masks = self._masks(count_of(self.network, images))
+        masks = self._drawn_masks(count_of(self.network, images))
         with tf.device(self._device):
             values = self._activations_function(training)(
                 self._images(images), self._mask_tensors(masks)
@@ -189,14 +182,12 @@ class TensorflowSession:
         """Return the loss and the gradient of each parameter, in training mode."""
         require("loss", self.loss)
         with tf.device(self._device):
-            masks = self._masks(count_of(self.network, images))
+            masks = self._drawn_masks(count_of(self.network, images))
             batch = self._batch(images, labels, sample_weight, masks)
             losses, grads = self._gradients_function(
                 *self._kind(labels, sample_weight)
             )(batch)
-            found = {name: float(loss) for name, loss in losses.items()}
-            result = step_result(self.loss, self._terms, found, None)
-            return result.loss, self._gradients_out(grads)
+            return self._result(losses).loss, self._gradients_out(grads)
 
     def vjp(
         self, images: Arrays, grad_output: Arrays, *, training: bool = True
@@ -207,7 +198,7 @@ class TensorflowSession:
             grad_x, grads = self._vjp_function(training)(
                 self._images(images),
                 [self._input(grad) for grad in given],
-                self._mask_tensors(self._masks(count_of(self.network, images))),
+                self._mask_tensors(self._drawn_masks(count_of(self.network, images))),
             )
             return self._outputs(grad_x), self._gradients_out(grads)
 
@@ -215,7 +206,7 @@ class TensorflowSession:
         self, images: Arrays, training: bool, *, input_gradient: bool = True
     ) -> tuple[Arrays, SavedForward]:
         """Return the output, and what `backward` needs; in training buffers move."""
-        masks = self._mask_tensors(self._masks(count_of(self.network, images)))
+        masks = self._mask_tensors(self._drawn_masks(count_of(self.network, images)))
         with tf.device(self._device):
             inputs = self._images(images)
             with tf.GradientTape(persistent=True) as tape:
@@ -252,21 +243,10 @@ class TensorflowSession:
                 self._updates.slots if self._updates else {}
             ).items()
         }
-        return pack_state(
-            self.network, UnpackedState(weights, slots, self._step, self._seed)
-        )
-
-    def load_state(self, state: State) -> None:
-        """Take over what `state` returned, here or on another engine."""
-        self._take(
-            unpack_state(
-                self.network, state, optimizer=self.optimizer, dtype=str(self._dtype)
-            )
-        )
+        return self._packed(weights, slots)
 
     def _take(self, parts: UnpackedState) -> None:
-        self._step, self._seed = parts.step, parts.seed
-        self._version += 1
+        super()._take(parts)
         for name, array in parts.weights.items():
             self._variables[name].assign(self._layout.weight_in(name, array))
         for slot, arrays in parts.slots.items():
@@ -464,15 +444,6 @@ class TensorflowSession:
                 if is_weighted
             },
         }
-
-    def _masks(self, count: int, start: int = 0) -> Mapping[str, Array]:
-        return masks_for(
-            self.network,
-            seed=self._seed,
-            step=self._step,
-            indices=np.arange(start, start + count),
-            dtype=self._dtype,
-        )
 
     def _mask_tensors(self, masks: Mapping[str, Array]) -> Tensors:
         return {name: self._input(masks[name]) for name in self._mask_names}

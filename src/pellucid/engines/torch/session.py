@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from pellucid.engines.distributed import ALONE, BatchShard, ProcessGroup
-from pellucid.engines.dropout import masks_for
 from pellucid.engines.framework_layers.torch_layout import Layout, attribute_of
 from pellucid.engines.framework_options import Options
+from pellucid.engines.framework_session import FrameworkSession
 from pellucid.engines.loss_input import require
 from pellucid.engines.loss_labels import arranged_labels
 from pellucid.engines.ports import (
@@ -24,14 +24,12 @@ from pellucid.engines.ports import (
     inputs_of,
     join,
     labels_of,
-    loss_terms,
     sample_weights_of,
     split,
-    step_result,
 )
-from pellucid.engines.protocol import Array, Arrays, State, StepResult
+from pellucid.engines.protocol import Array, Arrays, StepResult
 from pellucid.engines.saved_forward import SavedForward
-from pellucid.engines.state import UnpackedState, pack_state, unpack_state
+from pellucid.engines.state import UnpackedState
 from pellucid.engines.torch.layers import NetworkModule, attribute
 from pellucid.engines.torch.loss import loss_value
 from pellucid.engines.torch.optimizer import (
@@ -50,7 +48,7 @@ from pellucid.objectives import Loss, Optimizer
 Values = dict[str, Tensor]
 
 
-class TorchSession:
+class TorchSession(FrameworkSession):
     """A network that runs on PyTorch.
 
     Attributes
@@ -70,15 +68,12 @@ class TorchSession:
         options: Options,
         world: ProcessGroup = ALONE,
     ) -> None:
-        self._world = world
-        self.network, self.loss, self.optimizer = network, loss, optimizer
+        super().__init__(network, loss, optimizer, dtype, world)
         self._options, self._layout = options, Layout(plain_network(network))
-        self._terms = loss_terms(network, loss)
         #: the nodes whose values a step needs
         self._kept = tuple(
             {t.node: 0 for t in self._terms} | dict.fromkeys(network.outputs, 0)
         )
-        self._dtype = np.dtype(dtype)
         self.native = NetworkModule(network, self._layout)
         self.native.to(options.device, _torch_dtype(self._dtype))
         # oneDNN is about 1.4 times as fast with the channels last in memory
@@ -97,7 +92,6 @@ class TorchSession:
         self._values: Callable[..., Values] = (
             torch.compile(values) if options.compile else values
         )
-        self._version = 0  # how often the weights have changed
         self._take(parts)
 
     @functools.cached_property
@@ -159,7 +153,7 @@ class TorchSession:
         self._step += 1
         self._version += 1
         found = {name: loss.item() for name, loss in losses.items()}
-        return step_result(self.loss, self._terms, found, self._outputs(values))
+        return self._result(found, self._outputs(values))
 
     def _update(
         self, loss: Tensor, learning_rate: float, part: BatchShard | None
@@ -276,21 +270,10 @@ class TorchSession:
                 )
                 for name, p in self._parameters.items()
             }
-        return pack_state(
-            self.network, UnpackedState(weights, slots, self._step, self._seed)
-        )
-
-    def load_state(self, state: State) -> None:
-        """Take over what `state` returned, here or on another engine."""
-        self._take(
-            unpack_state(
-                self.network, state, optimizer=self.optimizer, dtype=str(self._dtype)
-            )
-        )
+        return self._packed(weights, slots)
 
     def _take(self, parts: UnpackedState) -> None:
-        self._step, self._seed = parts.step, parts.seed
-        self._version += 1
+        super()._take(parts)
         with torch.no_grad():
             for name, array in parts.weights.items():
                 self._tensors[name].copy_(self._weight_in(name, array))
@@ -356,13 +339,7 @@ class TorchSession:
     def _masks(
         self, count: int, masks: Mapping[str, Array] | None, *, start: int = 0
     ) -> Values:
-        given = masks_for(
-            self.network,
-            seed=self._seed,
-            step=self._step,
-            indices=np.arange(start, start + count),
-            dtype=self._dtype,
-        ) if masks is None else masks  # fmt: skip
+        given = self._drawn_masks(count, start) if masks is None else masks
         return {
             name: self._tensor(self._layout.value_in(name, np.asarray(mask)))
             for name, mask in given.items()
