@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import TypeVar
 
 from pellucid.network.layers import Layer
 from pellucid.network.layers.input import Input
+
+L = TypeVar("L", bound=Layer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,28 @@ class Node:
     def owner(self) -> str:
         """The node whose name its weights carry: itself, or the one it shares with."""
         return self.weights_of or self.name
+
+    def layer_as(self, kind: type[L]) -> L:
+        """Return the layer, which the caller knows to be of that class.
+
+        Parameters
+        ----------
+        kind : type
+            The class.
+
+        Returns
+        -------
+        Layer
+            The node's.
+
+        Raises
+        ------
+        TypeError
+            If it is of another.
+        """
+        if not isinstance(self.layer, kind):
+            raise TypeError(f"{self.layer.who}: layer must be a {kind.__name__} here.")
+        return self.layer
 
     def with_layer(self, layer: Layer) -> Node:
         """Return the node with another layer.

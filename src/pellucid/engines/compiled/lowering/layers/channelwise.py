@@ -12,9 +12,7 @@ from pellucid.network.node import Node
 
 def lower_prelu(low: LoweringContext, node: Node) -> None:
     """Add the steps of PReLU."""
-    layer = node.layer
-    if not isinstance(layer, PReLU):
-        raise TypeError(type(layer))
+    layer = node.layer_as(PReLU)
     x, y, slope = low.source(node), low.output(node.name), low.weight(node, "slope")
     low.step(
         kernels.prelu_forward,
@@ -55,9 +53,7 @@ def lower_prelu(low: LoweringContext, node: Node) -> None:
 
 def lower_rescale(low: LoweringContext, node: Node) -> None:
     """Add the steps of Rescale."""
-    layer = node.layer
-    if not isinstance(layer, Rescale):
-        raise TypeError(type(layer))
+    layer = node.layer_as(Rescale)
     x, y = low.source(node), low.output(node.name)
     scale, offset = layer.constants(x.map.channels)
     low.step(

@@ -106,9 +106,7 @@ def can_fuse(low: LoweringContext, node: Node) -> bool:
 
 def lower(low: LoweringContext, node: Node) -> None:
     """Add the steps of a convolution with its ReLU and pool."""
-    layer = node.layer
-    if not isinstance(layer, Conv2D):
-        raise TypeError(type(layer))
+    layer = node.layer_as(Conv2D)
     end = low.pooled[node.name][-1].name
     x, y = low.source(node), low.output(end)
     spec = conv.describe(layer, x.map, low.plain_map(node.name))

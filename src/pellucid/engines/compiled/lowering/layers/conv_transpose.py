@@ -41,9 +41,7 @@ def weight_layout(spec: Conv, shape: tuple[int, ...]) -> Layout:
 
 def lower(low: LoweringContext, node: Node) -> None:
     """Add the steps of ConvTranspose2D."""
-    layer = node.layer
-    if not isinstance(layer, ConvTranspose2D):
-        raise TypeError(type(layer))
+    layer = node.layer_as(ConvTranspose2D)
     x, y = low.source(node), low.output(node.name)
     spec = describe(layer, x.map, y.map)
     w = low.weight(node, "weight")

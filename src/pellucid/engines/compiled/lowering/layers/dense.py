@@ -50,9 +50,7 @@ def is_on_image(shape: tuple[int, ...]) -> bool:
 
 def lower(low: LoweringContext, node: Node) -> None:
     """Add the steps of Dense."""
-    layer = node.layer
-    if not isinstance(layer, Dense):
-        raise TypeError(type(layer))
+    layer = node.layer_as(Dense)
     x = low.source(node)
     if is_on_image(low.network.shapes[node.name]):
         conv.lower(low, node)

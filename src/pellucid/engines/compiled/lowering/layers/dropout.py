@@ -18,9 +18,7 @@ SPARE = 64
 
 def lower(low: LoweringContext, node: Node) -> None:
     """Add the steps of Dropout: nothing where it does nothing."""
-    layer = node.layer
-    if not isinstance(layer, Dropout):
-        raise TypeError(type(layer))
+    layer = node.layer_as(Dropout)
     x = low.source(node)
     if layer.rate == 0 or not low.purpose.is_training:
         _pass_through(low, node, x)

@@ -51,9 +51,7 @@ def _unpadded(m: ImageLayout) -> ImageLayout:
 
 def lower_pad(low: LoweringContext, node: Node) -> None:
     """Add the steps of ZeroPad2D: a copy into the middle."""
-    layer = node.layer
-    if not isinstance(layer, ZeroPad2D):
-        raise TypeError(type(layer))
+    layer = node.layer_as(ZeroPad2D)
     x, y = low.source(node), low.output(node.name)
     (top, _), (left, _) = layer.sides
 
@@ -80,9 +78,7 @@ def lower_pad(low: LoweringContext, node: Node) -> None:
 
 def lower_upsample(low: LoweringContext, node: Node) -> None:
     """Add the steps of Upsample2D."""
-    layer = node.layer
-    if not isinstance(layer, Upsample2D):
-        raise TypeError(type(layer))
+    layer = node.layer_as(Upsample2D)
     x, y = low.source(node), low.output(node.name)
     low.step(
         copies.upsample_forward,

@@ -12,9 +12,7 @@ from pellucid.network.node import Node
 
 def lower(low: LoweringContext, node: Node) -> None:
     """Add the steps of GroupNorm and InstanceNorm."""
-    layer = node.layer
-    if not isinstance(layer, PerImageNorm):
-        raise TypeError(type(layer))
+    layer = node.layer_as(PerImageNorm)
     x, y = low.source(node), low.output(node.name)
     groups, size = layer.groups_of(x.map.channels), 2 * x.map.padded_channels
     epsilon: float = layer.epsilon  # type: ignore[attr-defined]
@@ -67,9 +65,7 @@ def lower(low: LoweringContext, node: Node) -> None:
 
 def lower_l2(low: LoweringContext, node: Node) -> None:
     """Add the steps of L2Normalize."""
-    layer = node.layer
-    if not isinstance(layer, L2Normalize):
-        raise TypeError(type(layer))
+    layer = node.layer_as(L2Normalize)
     x, y = low.source(node), low.output(node.name)
     low.step(
         l2_normalize.l2_normalize_forward,

@@ -11,9 +11,7 @@ from pellucid.network.node import Node
 
 def lower(low: LoweringContext, node: Node) -> None:
     """Add the steps of LocalResponseNorm."""
-    layer = node.layer
-    if not isinstance(layer, LocalResponseNorm):
-        raise TypeError(type(layer))
+    layer = node.layer_as(LocalResponseNorm)
     x, y = low.source(node), low.output(node.name)
     reach = layer.reach(x.map.channels)
     sizes = (reach, layer.alpha / layer.size, layer.beta, layer.bias)

@@ -11,7 +11,7 @@ from pellucid.engines.compiled.kernels.layout import ImageLayout
 from pellucid.engines.compiled.lowering.context import LoweringContext
 from pellucid.engines.compiled.lowering.parameters import Layout
 from pellucid.engines.compiled.program.program_ir import BufferRef, Value
-from pellucid.network.layers import MatMul, Parameter, Shape
+from pellucid.network.layers import MatMul, Shape
 from pellucid.network.layers.merge import broadcast
 from pellucid.network.node import Node
 
@@ -33,9 +33,7 @@ class _Operand:
 
 def lower(low: LoweringContext, node: Node) -> None:
     """Add the steps of MatMul; its gradients are products of the same kernel."""
-    layer = node.layer
-    if not isinstance(layer, MatMul):
-        raise TypeError(type(layer))
+    layer = node.layer_as(MatMul)
     shapes, shape = low.network.input_shapes(node), low.network.shapes[node.name]
     flags = layer.transpose_a, layer.transpose_b
     a, b = (
@@ -126,8 +124,6 @@ def parameter_layout(y: ImageLayout, shape: Shape) -> Layout:
 
 def lower_parameter(low: LoweringContext, node: Node) -> None:
     """Add the copy of the array to every example."""
-    if not isinstance(node.layer, Parameter):
-        raise TypeError(type(node.layer))
     (source,), y = node.inputs, low.output(node.name)
     plain = low.plain_map(node.name)
     low.copy_whole(low.weight(node, "value"), y, (plain, y.map), node.name)

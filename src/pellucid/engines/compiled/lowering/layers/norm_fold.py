@@ -24,8 +24,6 @@ def can_fold(low: LoweringContext, node: Node) -> bool:
 def fold(low: LoweringContext, node: Node) -> None:
     """Let the steps of a layer read weights with batch norm in them."""
     norm = low.network.consumers[node.name][0]
-    if not isinstance(norm.layer, BatchNorm):
-        raise TypeError(type(norm.layer))
     made = low.plain_map(node.name)
     outputs = made.padded_channels
     size, has_bias = low.parameter(node, "weight").layout.size, low.has_bias(node)
@@ -34,7 +32,8 @@ def fold(low: LoweringContext, node: Node) -> None:
     roles = ("scale", "offset", "running_mean", "running_variance")
     to = BufferRef(low.buffer(f"{node.name} folded weight", size, "shared"))
     bias_to = BufferRef(low.buffer(f"{node.name} folded bias", outputs, "shared"))
-    spec = Fold(size // outputs, outputs, made.channels, has_bias, norm.layer.epsilon)
+    epsilon = norm.layer_as(BatchNorm).epsilon
+    spec = Fold(size // outputs, outputs, made.channels, has_bias, epsilon)
     places = (weight, bias, *(low.weight(norm, role) for role in roles), to, bias_to)
     low.folding.append(Task([KernelCall(norm_fold, spec, places, "task", node.name)]))
     low.folded[node.name] = norm

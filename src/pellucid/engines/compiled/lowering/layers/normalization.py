@@ -26,9 +26,7 @@ from pellucid.network.node import Node
 
 def lower(low: LoweringContext, node: Node) -> None:
     """Add the steps of BatchNorm."""
-    layer = node.layer
-    if not isinstance(layer, BatchNorm):
-        raise TypeError(type(layer))
+    layer = node.layer_as(BatchNorm)
     uses_batch = low.purpose.is_training and layer.trainable
     x = low.source(node)
     padded_channels = x.map.padded_channels
@@ -139,9 +137,7 @@ def _pull(
     how: tuple[bool, Function | None],
 ) -> None:
     """Add the steps back; ``how``: whether statistics are the batch's, what follows."""
-    layer, (uses_batch, function) = node.layer, how
-    if not isinstance(layer, BatchNorm):
-        raise TypeError(type(layer))
+    layer, (uses_batch, function) = node.layer_as(BatchNorm), how
     x = low.source(node)
     padded_channels = x.map.padded_channels
     scale, offset = low.weight(node, "scale"), low.weight(node, "offset")
@@ -204,9 +200,7 @@ def _pull(
 
 def lower_layer_norm(low: LoweringContext, node: Node) -> None:
     """Add the steps of LayerNorm."""
-    layer = node.layer
-    if not isinstance(layer, LayerNorm):
-        raise TypeError(type(layer))
+    layer = node.layer_as(LayerNorm)
     x, y = low.source(node), low.output(node.name)
     scale, offset = low.weight(node, "scale"), low.weight(node, "offset")
     low.step(

@@ -47,15 +47,13 @@ Lower = Callable[[LoweringContext, Node, Quantized], None]
 
 def lower(low: LoweringContext, node: Node) -> None:
     """Add the steps of a Quantized layer."""
-    layer = _quantized(node)
+    layer = node.layer_as(Quantized)
     find_entry(_OPERATIONS, layer.operation)(low, node, layer)
 
 
 def lower_quantize(low: LoweringContext, node: Node) -> None:
     """Add the steps of Quantize."""
-    layer = node.layer
-    if not isinstance(layer, pl.Quantize):
-        raise TypeError(type(layer))
+    layer = node.layer_as(pl.Quantize)
     x, y = low.source(node), codes.write(low, node.name, layer.output)
     is_even = layer.rounding == "even"
     spec = elementwise.Steps(
@@ -67,9 +65,7 @@ def lower_quantize(low: LoweringContext, node: Node) -> None:
 
 def lower_dequantize(low: LoweringContext, node: Node) -> None:
     """Add the steps of Dequantize: a multiplication."""
-    layer = node.layer
-    if not isinstance(layer, pl.Dequantize):
-        raise TypeError(type(layer))
+    layer = node.layer_as(pl.Dequantize)
     x, y = codes.read(low, node.inputs[0], layer.input), low.output(node.name)
     spec = elementwise.Scaled(codes.describe(x), y.map, layer.input.scale)
     places = (BufferRef(x.buffer), BufferRef(y.buffer))
@@ -78,9 +74,7 @@ def lower_dequantize(low: LoweringContext, node: Node) -> None:
 
 def lower_hybrid(low: LoweringContext, node: Node) -> None:
     """Add the steps of a Hybrid layer: integers of the input, sums, floats."""
-    layer = node.layer
-    if not isinstance(layer, pl.Hybrid):
-        raise TypeError(type(layer))
+    layer = node.layer_as(pl.Hybrid)
     operation = operation_of(layer)
     x, y = low.source(node), low.output(node.name)
     form: Any = layer.form
@@ -115,12 +109,6 @@ def lower_hybrid(low: LoweringContext, node: Node) -> None:
         multiply_adds=layer.multiply_adds(*low.network.input_shapes(node)),
         parts=y.map.height,
     )
-
-
-def _quantized(node: Node) -> Quantized:
-    if not isinstance(node.layer, Quantized):
-        raise TypeError(type(node.layer))
-    return node.layer
 
 
 # -- sums of products ------------------------------------------------------------------

@@ -25,9 +25,7 @@ from pellucid.network.strided import (
 
 def lower(low: LoweringContext, node: Node) -> None:
     """Add the steps of a rearrangement: none where memory holds it already."""
-    layer, (source,) = node.layer, node.inputs
-    if not isinstance(layer, Rearrangement):
-        raise TypeError(type(layer))
+    layer, (source,) = node.layer_as(Rearrangement), node.inputs
     shapes = low.network.shapes[source], low.network.shapes[node.name]
     steps = layer.steps(shapes[0])
     x = low.source(node)
@@ -114,9 +112,7 @@ def add_copy(
 
 def lower_concat(low: LoweringContext, node: Node) -> None:
     """Add the steps of a Concat along another axis than the channels."""
-    layer = node.layer
-    if not isinstance(layer, Concat):
-        raise TypeError(type(layer))
+    layer = node.layer_as(Concat)
     shapes = low.network.shapes
     shape = shapes[node.name]
     axis = layer.resolved_axis(len(shape))

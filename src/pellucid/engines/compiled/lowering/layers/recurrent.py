@@ -55,9 +55,7 @@ def _describe(layer: Recurrent, length: int, y: ImageLayout) -> Recurrence:
 
 def lower(low: LoweringContext, node: Node) -> None:
     """Add the steps of LSTM, GRU and SimpleRNN."""
-    layer = node.layer
-    if not isinstance(layer, Recurrent):
-        raise TypeError(type(layer))
+    layer = node.layer_as(Recurrent)
     x, y = low.source(node), low.output(node.name)
     spec = _describe(layer, x.map.width, y.map)
     gates = ImageLayout(1, spec.length, spec.row, spec.row)

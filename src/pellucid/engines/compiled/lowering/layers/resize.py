@@ -11,9 +11,7 @@ from pellucid.network.node import Node
 
 def lower(low: LoweringContext, node: Node) -> None:
     """Add the steps of Resize; its tables are written once, with the weights."""
-    layer = node.layer
-    if not isinstance(layer, Resize):
-        raise TypeError(type(layer))
+    layer = node.layer_as(Resize)
     x, y = low.source(node), low.output(node.name)
     how = layer.mode == "nearest", layer.mode == "bicubic"
     tables = [_table(low, node, layer, axis) for axis in (0, 1)]
