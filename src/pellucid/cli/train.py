@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import math
-import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import Annotated, Any, Optional
 
 import typer
 
-from pellucid.cli import options, training_report
-from pellucid.cli.ignore_interrupts import without_interrupts
-from pellucid.cli.output import DataProgress, say
+from pellucid.cli import options
 from pellucid.errors import RunError
-
-if TYPE_CHECKING:
-    from pellucid.runs.recipe import Recipe
-    from pellucid.training import Callback
 
 _DATA, _HOW, _RUN, _OUT = "Data", "Training", "Run", "Output"
 _FROM = "Transfer"
-_FILES = (".json", ".pellucid", ".py", ".toml")  # a run's name may have a dot as well
 
 
 def _option(
@@ -272,7 +263,9 @@ def train(
     pellucid train --from resnet18 --data photos/ --classes 3
     """
     from pellucid import recipes
+    from pellucid.cli import train_request as request
     from pellucid.cli.own_code import load_own_code
+    from pellucid.cli.training import find_rate_of, run_training
 
     own = load_own_code(layers)
     tables = {
@@ -280,7 +273,7 @@ def train(
         "data.limit": limit,
         "data.skip_broken": skip_broken or None,
         "validation_split": validation_split,
-        **_parse_augment(augment or []),
+        **request.parse_augment(augment or []),
         "batch_size": batch_size,
         "optimizer.name": optimizer,
         "optimizer.learning_rate": learning_rate,
@@ -288,9 +281,9 @@ def train(
         "early_stopping.patience": early_stopping,
         "average.name": average,
         "accumulate": accumulate,
-        **_parse_sampler(sampler),
+        **request.parse_sampler(sampler),
         "clip_norm": clip_norm,
-        "class_weight": _parse_class_weight(class_weight or []),
+        "class_weight": request.parse_class_weight(class_weight or []),
         "loss.label_smoothing": label_smoothing,
         "seed": seed,
         "dtype": dtype,
@@ -302,11 +295,11 @@ def train(
     path: Path | None
     if resume is not None:
         chosen = {"from": start, "classes": classes or None, "freeze": freeze or None}
-        _refuse_changes(network=network, run=run, **chosen, **changes)
-        recipe, path = _read_run_recipe(resume)
+        request.refuse_changes(network=network, run=run, **chosen, **changes)
+        recipe, path = request.read_run_recipe(resume)
     elif start is not None or classes or freeze:
-        recipe = _read_start(network, start, classes or [], freeze or [])
-        path = None if run is None else _run_folder(run)
+        recipe = request.read_start(network, start, classes or [], freeze or [])
+        path = None if run is None else request.run_folder(run)
     elif network is None:
         raise RunError(
             "train: NETWORK must be given; got nothing. "
@@ -314,208 +307,17 @@ def train(
         )
     else:
         recipe = recipes.read(network)
-        path = None if run is None else _run_folder(run)
-    _check_numbers(changes)
+        path = None if run is None else request.run_folder(run)
+    request.check_numbers(changes)
     if engine not in (None, recipe.engine):
         # options do not carry over to another engine
         recipe = recipes.override(recipe, {"engine_options": {}})
     recipe = recipes.override(recipe, {**changes, **allowed})
     recipe = recipe.model_copy(update={"loss": own.describe_loss(recipe.loss)})
     if find_rate:
-        _refuse_changes_while_finding(resume=resume, run=run)
+        request.refuse_changes_while_finding(resume=resume, run=run)
         find_rate_of(recipe, json=json, quiet=quiet)
         return
     if path is None:
-        path = _new_folder(str(network or start))
+        path = request.new_folder(str(network or start))
     run_training(recipe, path, is_resumed=resume is not None, json=json, quiet=quiet)
-
-
-def find_rate_of(recipe: Recipe, *, json: bool, quiet: bool) -> None:
-    """Print the rate that is suggested, and save the picture."""
-    from pellucid import recipes
-    from pellucid.cli.output import answer, emit
-    from pellucid.runs.picture import save_figure
-
-    found = recipes.find_rate(recipe, data_progress=None if quiet else DataProgress())
-    picture = Path("learning-rates.png")
-    save_figure(found.picture(), picture)
-    if json:
-        emit(
-            {
-                "suggestion": found.suggestion,
-                "steepest": found.steepest,
-                "lowest": found.lowest,
-                "rates": list(found.rates),
-                "losses": list(found.losses),
-                "picture": str(picture),
-            }
-        )
-        return
-    answer(str(found))
-    say(f"The loss by the rate is drawn in {picture}")
-
-
-def _refuse_changes_while_finding(**given: Any) -> None:
-    for key, value in given.items():
-        if value is not None:
-            raise RunError(
-                "train: --find-rate must be given without --run and --resume, for it "
-                f"trains nothing; got {key}={value!r}."
-            )
-
-
-def run_training(
-    recipe: Recipe, path: Path, *, is_resumed: bool, json: bool, quiet: bool
-) -> None:
-    """Train and print the result; after Ctrl-C, print how to continue."""
-    from pellucid import recipes
-    from pellucid.runs import RunFolder
-
-    reached = training_report.ReachedStep()
-    watchers: list[Callback] = [reached]
-    if not quiet:
-        watchers.append(training_report.Announcement(recipe, path))
-    if json:
-        watchers.append(training_report.EpochLines())
-    try:
-        outcome = recipes.train(
-            recipe,
-            run=path,
-            resume=is_resumed,
-            callbacks=watchers,
-            progress=not quiet,
-            data_progress=None if quiet else DataProgress(),
-        )
-    except KeyboardInterrupt as interrupt:
-        with without_interrupts():
-            say(training_report.stop_message(path, reached))
-        raise typer.Exit(130) from interrupt
-    finally:
-        RunFolder(path).discard()
-    if outcome.is_first:
-        training_report.print_result(outcome, json=json, quiet=quiet)
-
-
-def _parse_augment(items: list[str]) -> dict[str, Any]:
-    """Parse ``shift=2`` and ``flip``."""
-    from pellucid.recipes import parse_setting
-
-    pairs = (parse_setting(i if "=" in i else f"{i}=true") for i in items)
-    return {f"augment.{key}": value for key, value in pairs}
-
-
-def _parse_class_weight(items: list[str]) -> str | dict[str, Any] | None:
-    """Parse ``balanced``, ``cat=2``, or ``kind=balanced`` of one output of several."""
-    from pellucid.recipes import parse_setting
-
-    if not items or items == ["balanced"]:
-        return "balanced" if items else None
-    pairs = [item.rpartition("=") for item in items]
-    weights = {
-        name: parse_setting(f"weight={value or item}")[1]
-        for item, (name, _, value) in zip(items, pairs, strict=True)
-    }
-    for item, (name, _, value) in zip(items, pairs, strict=True):
-        is_weight = value == "balanced" or isinstance(weights[name], int | float)
-        if not name or not is_weight:
-            raise RunError(
-                "train: --class-weight must be balanced, CLASS=WEIGHT with a number, "
-                f"as in dog=2.5, or OUTPUT=balanced of several outputs; got '{item}'."
-            )
-    if len(weights) != len(items):
-        raise RunError(
-            f"train: --class-weight must name a class once; got {', '.join(items)}."
-        )
-    return weights
-
-
-def _check_numbers(changes: dict[str, Any]) -> None:
-    for key, value in changes.items():
-        if isinstance(value, float) and not math.isfinite(value):
-            raise RunError(f"train: {key} must be finite; got {value}.")
-
-
-def _refuse_changes(**given: Any) -> None:
-    """Raise RunError for options that a resumed run cannot change."""
-    for key, value in given.items():
-        if value is not None:
-            raise RunError(
-                "train: with --resume only --engine, --threads and --epochs may be "
-                f"given, for the rest must stay as it was; got {key}={value!r}."
-            )
-
-
-def _read_run_recipe(run: str) -> tuple[Recipe, Path]:
-    from pellucid.runs import RunFolder, find
-    from pellucid.runs.recipe import Recipe
-
-    path = find(run)
-    if not path.is_dir():
-        raise RunError(
-            f"train: --resume must name a run's folder; got the file '{path}'."
-        )
-    return Recipe.read(RunFolder(path).recipe), path
-
-
-def _read_start(
-    network: str | None, start: str | None, classes: list[str], freeze: list[str]
-) -> Recipe:
-    """Return the recipe that starts from a model's weights."""
-    from pellucid import recipes
-
-    if start is None:
-        raise RunError(
-            "train: --classes and --freeze must be given with --from RUN; got no model "
-            "to start from."
-        )
-    if network is not None:
-        raise RunError(
-            "train: NETWORK must not be given with --from, whose network is trained; "
-            f"got '{network}'."
-        )
-    words = {"all": True, "none": False}
-    if len(freeze) > 1 and words.keys() & set(freeze):
-        raise RunError(
-            "train: --freeze must be all, none or layers; got "
-            f"{', '.join(freeze)} together."
-        )
-    what: bool | list[str] | None = freeze or None
-    if len(freeze) == 1:
-        what = words.get(freeze[0], freeze)
-    return recipes.read_start(start, classes=_parse_classes(classes), freeze=what)
-
-
-def _parse_classes(given: list[str]) -> int | dict[str, int] | None:
-    """Return the classes of a new head: N, or OUTPUT=N for each of several."""
-    pairs = [text.rpartition("=") for text in given]
-    outputs = [output for output, _, _ in pairs]
-    counts = [int(count) if count.isdecimal() else 0 for _, _, count in pairs]
-    is_one = outputs == [""]
-    if not all(counts) or not (is_one or all(outputs)):
-        raise RunError(
-            "train: --classes must be a number of at least 1, or OUTPUT=N for each of "
-            f"several outputs; got {', '.join(given)}."
-        )
-    return counts[0] if is_one else dict(zip(outputs, counts, strict=True)) or None
-
-
-def _parse_sampler(given: str | None) -> dict[str, Any]:
-    """Return the change that ``balanced`` or ``OUTPUT=balanced`` is."""
-    output, equals, name = (given or "").rpartition("=")
-    return {f"sampler.{output}": name} if equals else {"sampler": given}
-
-
-def _run_folder(run: str) -> Path:
-    """Return the run's folder: runs/RUN, or the given path."""
-    from pellucid.runs import RUNS
-
-    return RUNS / run if Path(run).name == run else Path(run)
-
-
-def _new_folder(network: str) -> Path:
-    """Return an unused folder under runs/ named after a network, file or run."""
-    from pellucid.runs import new_name
-
-    path = Path(network)
-    name = path.stem if path.suffix in _FILES else path.name
-    return new_name(re.sub(r"[^\w.-]+", "-", name))

@@ -9,7 +9,8 @@ import numpy.typing as npt
 from pellucid.engines.ports import LossTerm, loss_terms
 from pellucid.network import Network, Node
 from pellucid.objectives import Loss
-from pellucid.objectives.output_meaning import OutputMeaning, output_meaning
+from pellucid.objectives.derived_meaning import output_meaning
+from pellucid.objectives.output_meaning import OutputMeaning
 
 #: what scores are called, and what their functions do
 SCORES = {

@@ -4,76 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
 import numpy.typing as npt
 
-from pellucid.errors import NetworkError, ShapeError
+from pellucid.errors import NetworkError
 from pellucid.network import summary
 from pellucid.network.build import build_nodes
-from pellucid.network.checks import is_int
 from pellucid.network.initializers import draw
-from pellucid.network.layers import (
-    Arithmetic,
-    BatchNorm,
-    FakeQuantized,
-    Input,
-    Layer,
-    Shape,
-    Value,
-)
-from pellucid.network.layers.base import WeightSpec, check_arity
+from pellucid.network.layers import BatchNorm, FakeQuantized, Input, Layer, Shape, Value
 from pellucid.network.nesting import nest
 from pellucid.network.node import Node
+from pellucid.network.node_shapes import check_names, output_shapes
 from pellucid.network.order import sort_topologically
 from pellucid.network.ports import check_ports
 from pellucid.network.preprocessing import Preprocessing
 from pellucid.network.sharing import check_sharing
+from pellucid.network.weight import Weight
 
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-
-
-@dataclass(frozen=True, slots=True)
-class Weight:
-    """One array of a network: ``<node>.<role>``, and what it is like.
-
-    Parameters
-    ----------
-    node : str
-        Name of the node that owns it.
-    spec : WeightSpec
-        Role, shape, initializer.
-    is_trainable : bool
-        False for buffers and frozen layers.
-    """
-
-    node: str
-    spec: WeightSpec
-    is_trainable: bool
-
-    @property
-    def name(self) -> str:
-        """The weight's name, as in ``conv2d.weight``."""
-        return f"{self.node}.{self.spec.role}"
-
-    @property
-    def shape(self) -> Shape:
-        """The array's shape."""
-        return self.spec.shape
-
-    @property
-    def dtype(self) -> str | None:
-        """The array's own type; None where it has the session's."""
-        return self.spec.dtype
-
-    @property
-    def decays(self) -> bool:
-        """True where weight decay applies: ``.weight`` and ``.recurrent_weight``."""
-        return self.spec.role in ("weight", "recurrent_weight")
+_FIXED = ("name", "activation")
 
 
 class Network:
@@ -175,7 +126,7 @@ class Network:
         name: str,
         preprocessing: Preprocessing | None,
     ) -> None:
-        _check_names(nodes)
+        check_names(nodes)
         inputs, outputs = check_ports(nodes, *ends)
         self.name = name
         self.preprocessing = preprocessing
@@ -183,7 +134,7 @@ class Network:
         self.inputs: tuple[str, ...] = inputs
         self.outputs: tuple[str, ...] = outputs
         self._by_name = {node.name: node for node in nodes}
-        self.shapes: Mapping[str, Shape] = MappingProxyType(_shapes(nodes))
+        self.shapes: Mapping[str, Shape] = MappingProxyType(output_shapes(nodes))
         check_sharing(nodes, self.shapes)
         self.weights: tuple[Weight, ...] = tuple(self._weights())
 
@@ -483,51 +434,3 @@ class Network:
 
     def _repr_html_(self) -> str:
         return summary.html(self)
-
-
-_FIXED = ("name", "activation")
-
-
-def _check_names(nodes: Iterable[Node]) -> None:
-    for node in nodes:
-        if not _NAME.fullmatch(node.name):
-            raise NetworkError(
-                "Network: node names must be letters, digits and underscores, "
-                f"beginning with a letter; got {node.name!r}."
-            )
-
-
-def _shapes(nodes: Iterable[Node]) -> dict[str, Shape]:
-    shapes: dict[str, Shape] = {}
-    for node in nodes:
-        check_arity(node.layer, len(node.inputs))
-        inputs = tuple(shapes[source] for source in node.inputs)
-        shapes[node.name] = _output_shape(node.layer, node, inputs)
-    return shapes
-
-
-def _output_shape(layer: Layer, node: Node, inputs: tuple[Shape, ...]) -> Shape:
-    try:
-        made = layer.output_shape(*inputs)
-    except NotImplementedError as error:
-        if type(layer).output_shape is not Layer.output_shape:
-            raise
-        raise NetworkError(
-            f"{layer.who}: a layer must have a method output_shape(self, *inputs), "
-            "which returns the output's shape without the batch; got none."
-        ) from error
-    except ShapeError as error:
-        if not isinstance(layer, Arithmetic):
-            raise
-        pairs = zip(inputs, node.inputs, strict=True)
-        came = " and ".join(f"{shape} from '{source}'" for shape, source in pairs)
-        raise ShapeError(
-            f"Network: node '{node.name}' needs inputs of one shape, or with 1 where "
-            f"another is larger; got {came}."
-        ) from error
-    if not isinstance(made, tuple) or not all(map(is_int, made)):
-        raise NetworkError(
-            f"{layer.who}: output_shape must return a tuple of integers, without the "
-            f"batch; got {made!r}."
-        )
-    return made

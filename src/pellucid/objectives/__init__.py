@@ -48,7 +48,7 @@ from pellucid.objectives.output_losses import OutputLosses as OutputLosses
 from pellucid.objectives.output_losses import loss_from_json as loss_from_json
 from pellucid.objectives.output_losses import output_losses as output_losses
 from pellucid.objectives.output_meaning import OutputMeaning as OutputMeaning
-from pellucid.objectives.output_meaning import output_meaning as output_meaning
+from pellucid.objectives.derived_meaning import output_meaning as output_meaning
 from pellucid.objectives.parameter_groups import ParameterGroup as ParameterGroup
 from pellucid.objectives.parameter_groups import check_groups as check_groups
 from pellucid.objectives.parameter_groups import update_factors as update_factors
