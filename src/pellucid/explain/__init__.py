@@ -1,11 +1,11 @@
 """Look into a network: the arithmetic of one element, gradients, attributions."""
 
 from pellucid.explain.arithmetic import arithmetic as arithmetic
-from pellucid.explain.assessment import Assessment as Assessment
-from pellucid.explain.assessment import Mistake as Mistake
 from pellucid.explain.assessing import OutputAssessments as OutputAssessments
 from pellucid.explain.assessing import assess as assess
 from pellucid.explain.assessing import assess_outputs as assess_outputs
+from pellucid.explain.assessment import Assessment as Assessment
+from pellucid.explain.assessment import Mistake as Mistake
 from pellucid.explain.attention import Attention as Attention
 from pellucid.explain.attention import attention as attention
 from pellucid.explain.attribution import grad_cam as grad_cam

@@ -11,6 +11,7 @@ from pellucid.objectives.dataset_metrics import class_columns as class_columns
 from pellucid.objectives.dataset_metrics import confidences as confidences
 from pellucid.objectives.dataset_metrics import confusion_matrix as confusion_matrix
 from pellucid.objectives.dataset_metrics import count_confusion as count_confusion
+from pellucid.objectives.derived_meaning import output_meaning as output_meaning
 from pellucid.objectives.falling_rates import InverseTime as InverseTime
 from pellucid.objectives.falling_rates import Polynomial as Polynomial
 from pellucid.objectives.formula_loss import FormulaLoss as FormulaLoss
@@ -48,7 +49,6 @@ from pellucid.objectives.output_losses import OutputLosses as OutputLosses
 from pellucid.objectives.output_losses import loss_from_json as loss_from_json
 from pellucid.objectives.output_losses import output_losses as output_losses
 from pellucid.objectives.output_meaning import OutputMeaning as OutputMeaning
-from pellucid.objectives.derived_meaning import output_meaning as output_meaning
 from pellucid.objectives.parameter_groups import ParameterGroup as ParameterGroup
 from pellucid.objectives.parameter_groups import check_groups as check_groups
 from pellucid.objectives.parameter_groups import update_factors as update_factors

@@ -51,6 +51,13 @@ class Loss:
         total : float, optional
             ``Σ wᵢ`` of the whole batch, where these examples are a part of it; the
             parts' losses and gradients then add up to the batch's.
+
+        Returns
+        -------
+        value : float
+            The loss.
+        grad : ndarray, shape (N, …)
+            Its gradient with respect to ``output``.
         """
         losses, grad = self.each(output, np.asarray(labels))
         return mean_of_examples(losses, grad, sample_weight, total)

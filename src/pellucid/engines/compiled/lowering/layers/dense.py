@@ -27,7 +27,6 @@ from pellucid.engines.compiled.program.program_ir import (
     Number,
     Value,
 )
-from pellucid.network.layers import Dense
 from pellucid.network.node import Node
 
 #: floats of weights from which the images of a chunk are taken together by 16
@@ -50,7 +49,6 @@ def is_on_image(shape: tuple[int, ...]) -> bool:
 
 def lower(low: LoweringContext, node: Node) -> None:
     """Add the steps of Dense."""
-    layer = node.layer_as(Dense)
     x = low.source(node)
     if is_on_image(low.network.shapes[node.name]):
         conv.lower(low, node)
