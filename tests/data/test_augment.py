@@ -212,6 +212,7 @@ def test_json_goes_there_and_back():
         ({"magnitude": 31}, "magnitude must lie in 0 … 30, a strength"),
         ({"randaugment": 1.5}, "randaugment must be a number of operations"),
         ({"mixup": -1}, "mixup must be finite and at least 0"),
+        ({"mixup": "some"}, "finite and at least 0, the Beta distribution's α; got"),
         ({"rotate": 181}, "rotate must lie in 0 … 180 degrees; got rotate=181"),
         (
             {"rotate": float("nan")},
@@ -233,7 +234,9 @@ def test_augment_refuses_what_is_no_batch_of_images(images):
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ({"masks": np.zeros((1, 4, 5))}, r"have its picture's size \(4, 4\), so that"),
+        ({"masks": np.zeros((1, 4, 5))}, r"of its size, \(1, 4, 4\) in all, so that"),
+        ({"masks": np.zeros((2, 4, 4))}, "each picture must have one mask of its size"),
+        ({"boxes": [[[0, 0, 2]]]}, "a box must be four numbers, x and y of two corn"),
         (
             {"boxes": [[[0, 0, 5, 2]]]},
             "box must lie inside its picture, from 0 to 4 × 4",

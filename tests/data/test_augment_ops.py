@@ -30,6 +30,19 @@ def test_move_goes_down_and_right():
     assert not out[1, -1].any()
 
 
+@pytest.mark.parametrize(("shape", "most"), [((5, 6, 1), 2), ((4, 3, 3), 5)])
+def test_move_takes_each_pixel_from_where_it_was(shape, most):
+    images = batch((20, *shape))
+    offsets = np.random.default_rng(1).integers(-most, most + 1, (20, 2))
+    expected = np.zeros_like(images)
+    for image, out, (down, right) in zip(images, expected, offsets, strict=True):
+        for row, column in np.ndindex(shape[:2]):
+            y, x = row + down, column + right
+            if 0 <= y < shape[0] and 0 <= x < shape[1]:
+                out[y, x] = image[row, column]
+    np.testing.assert_array_equal(move(images, offsets, most), expected)
+
+
 def test_cover_has_the_drawn_pixel_in_its_middle():
     images = batch((1, 9, 9, 1))
     before = images.copy()

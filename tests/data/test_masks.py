@@ -201,5 +201,5 @@ def test_turned_masks_have_the_nearest_class() -> None:
 def test_labels_of_other_positions_are_not_moved() -> None:
     dataset = Dataset(np.zeros((4, 8, 8, 1)), np.zeros((4, 2, 2, 6)))
     batches = Batches(dataset, batch_size=2, seed=0, augment=Augment(flip=True))
-    with pytest.raises(DataError, match="a mask must have its picture's size"):
+    with pytest.raises(DataError, match="each picture must have one mask of its"):
         list(batches.epoch(0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 
@@ -137,3 +138,24 @@ def test_wrong_arguments_are_refused() -> None:
     with pytest.raises(pl.NetworkError, match="WarmUp: start must be from 0 to less"):
         pl.WarmUp(start=1.0)
     assert math.isclose(as_schedule("step").factor(at(0)), 1)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: pl.StepDecay(every=1.5), "StepDecay: every must be a whole number"),
+        (lambda: pl.StepDecay(gamma=math.nan), "gamma must be a finite number; got"),
+        (lambda: pl.OneCycle("half"), "OneCycle: warm_up must be a finite number"),
+        (lambda: pl.InverseTime(math.inf), "InverseTime: decay must be a finite"),
+        (lambda: pl.Cosine(floor=7), "Cosine: floor must be from 0 to 1; got floor=7"),
+        (lambda: pl.OnPlateau(threshold=-1), "and threshold at least 0; got"),
+        (lambda: pl.WarmUp("long"), "WarmUp: steps must be a whole number"),
+        (
+            lambda: schedule_from_json({"name": "cosine", "floor": "low"}),
+            "Cosine: floor must be a finite number; got floor='low'",
+        ),
+    ],
+)
+def test_what_is_no_number_is_refused(make: Any, message: str) -> None:
+    with pytest.raises(pl.NetworkError, match=message):
+        make()

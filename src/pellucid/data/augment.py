@@ -363,13 +363,14 @@ class Augment:
         Raises
         ------
         DataError
-            If a mask has another size than its image.
+            If there is not one mask for each image, of its size.
         """
         self._check_moves_along()
-        if masks.ndim < 3 or masks.shape[1:3] != tuple(size):
+        if masks.ndim < 3 or masks.shape[:3] != (len(draws), *size):
             raise DataError(
-                f"Augment: a mask must have its picture's size {tuple(size)}, so that "
-                f"both move alike; got masks of shape {masks.shape}."
+                "Augment: each picture must have one mask of its size, "
+                f"{(len(draws), *size)} in all, so that both move alike; got masks of "
+                f"shape {masks.shape}."
             )
         return warp(masks, self._stages(draws, size))
 

@@ -47,11 +47,12 @@ def check_augment(augment: Augment) -> None:
             )
     for name, (least, most, what) in _RANGES.items():
         value = getattr(augment, name)
-        if not least <= value <= most or value == np.inf:
+        is_number = isinstance(value, (int, float, np.number))
+        if not is_number or not least <= value <= most or value == np.inf:
             rule = f"lie in {least:g} … {most:g}"
             if most == np.inf:
                 rule = f"be finite and at least {least:g}"
-            raise DataError(f"Augment: {name} must {rule}{what}; got {name}={value}.")
+            raise DataError(f"Augment: {name} must {rule}{what}; got {name}={value!r}.")
     if augment.reflect and (augment.rotate or not augment.shift + augment.crop):
         raise DataError(
             "Augment: reflect must come with shift or crop, and without rotate; got "
@@ -113,7 +114,13 @@ def check_boxes(
     found = []
     most = np.array([size[1], size[0], size[1], size[0]])
     for number, given in enumerate(boxes):
-        mine = np.asarray(given, np.float64).reshape(-1, 4)
+        try:
+            mine = np.asarray(given, np.float64).reshape(-1, 4)
+        except (TypeError, ValueError) as error:
+            raise DataError(
+                "Augment: a box must be four numbers, x and y of two corners; got "
+                f"{given!r} in picture {number}."
+            ) from error
         fits = (mine >= 0) & (mine <= most)
         ordered = (mine[:, :2] < mine[:, 2:]).all(axis=1)
         for box in mine[~(fits.all(axis=1) & ordered)][:1]:

@@ -312,7 +312,8 @@ class Batches:
         images = self.preprocessing.order(self.preprocessing.check(images))
         scale = np.asarray(self.preprocessing.scale, self.dtype)
         out: npt.NDArray[Any] = np.multiply(images, scale, dtype=self.dtype)
-        out += np.asarray(self.preprocessing.offset, self.dtype)
+        if any(self.preprocessing.offset):
+            out += np.asarray(self.preprocessing.offset, self.dtype)
         return out
 
     def _labels(self, indices: Indices) -> npt.NDArray[Any]:

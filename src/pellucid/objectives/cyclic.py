@@ -42,6 +42,7 @@ class Cyclic(Schedule):
     name: ClassVar[str] = "cyclic"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.rise < 1 or self.fall < 0:
             raise NetworkError(
                 "Cyclic: rise must be at least 1 and fall at least 0; "

@@ -37,6 +37,7 @@ class InverseTime(Schedule):
     name: ClassVar[str] = "inverse_time"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.every < 1 or not self.decay >= 0:
             raise NetworkError(
                 "InverseTime: every must be at least 1 and decay at least 0; "
@@ -75,6 +76,7 @@ class Polynomial(Schedule):
     name: ClassVar[str] = "polynomial"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.power > 0 or not 0 <= self.floor <= 1:
             raise NetworkError(
                 "Polynomial: power must be positive and floor from 0 to 1; "

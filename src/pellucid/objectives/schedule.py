@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from pellucid.errors import DataError
+from pellucid.errors import DataError, NetworkError
+from pellucid.network.checks import is_int
 from pellucid.objectives.plateau import EpochLosses
 
 
@@ -69,6 +71,21 @@ class Schedule:
 
     name: ClassVar[str] = ""
 
+    def __post_init__(self) -> None:
+        """Refuse what is no finite number, or not whole where the default is."""
+        for one in dataclasses.fields(self):
+            value = getattr(self, one.name)
+            if isinstance(one.default, float) and not _is_finite(value):
+                rule = "a finite number"
+            elif isinstance(one.default, int) and not is_int(value):
+                rule = "a whole number"
+            else:
+                continue
+            raise NetworkError(
+                f"{type(self).__name__}: {one.name} must be {rule}; "
+                f"got {one.name}={value!r}."
+            )
+
     def factor(self, at: Progress) -> float:
         """Return the factor of the learning rate for the next step.
 
@@ -114,3 +131,8 @@ class Schedule:
             for key, value in values.items()
         }
         return {"name": self.name, **encoded}
+
+
+def _is_finite(value: Any) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and math.isfinite(value)

@@ -48,6 +48,7 @@ class StepDecay(Schedule):
     name: ClassVar[str] = "step"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.every < 1 or self.gamma <= 0:
             raise NetworkError(
                 "StepDecay: every must be at least 1 and gamma positive; "
@@ -66,7 +67,12 @@ class Cosine(Schedule):
     Parameters
     ----------
     floor : float
-        Factor at the end.
+        Factor at the end, from 0 to 1.
+
+    Raises
+    ------
+    NetworkError
+        If it is out of its range.
 
     References
     ----------
@@ -76,6 +82,13 @@ class Cosine(Schedule):
     floor: float = 0.0
 
     name: ClassVar[str] = "cosine"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.floor <= 1:
+            raise NetworkError(
+                f"Cosine: floor must be from 0 to 1; got floor={self.floor}."
+            )
 
     def factor(self, at: Progress) -> float:
         """Return ``floor + (1 − floor)(1 + cos(π · step / steps)) / 2``."""
@@ -115,6 +128,7 @@ class OneCycle(Schedule):
     name: ClassVar[str] = "one_cycle"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not 0 < self.warm_up < 1 or self.start < 1 or self.end < 1:
             raise NetworkError(
                 "OneCycle: warm_up must be between 0 and 1, start and end at least 1; "
@@ -160,6 +174,7 @@ class WarmUp(Schedule):
     name: ClassVar[str] = "warm_up"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         object.__setattr__(self, "then", as_schedule(self.then))
         if self.steps < 1:
             raise NetworkError(
@@ -212,10 +227,12 @@ class OnPlateau(Schedule):
     name: ClassVar[str] = "on_plateau"
 
     def __post_init__(self) -> None:
-        if self.patience < 1 or not 0 < self.gamma < 1:
+        super().__post_init__()
+        if self.patience < 1 or not 0 < self.gamma < 1 or self.threshold < 0:
             raise NetworkError(
-                "OnPlateau: patience must be at least 1 and gamma between 0 and 1; "
-                f"got patience={self.patience}, gamma={self.gamma}."
+                "OnPlateau: patience must be at least 1, gamma between 0 and 1 and "
+                f"threshold at least 0; got patience={self.patience}, "
+                f"gamma={self.gamma}, threshold={self.threshold}."
             )
 
     def factor(self, at: Progress) -> float:
