@@ -28,7 +28,9 @@ def crepe() -> pl.Network:
             pl.BatchNorm(epsilon=1e-3),
             pl.MaxPool2D((2, 1)),
         ]
-    return pl.Sequential(*layers, pl.Flatten(), pl.Dense(360), pl.Sigmoid())
+    # flattened in the order H, C, W
+    end = [pl.Permute((2, 1, 0)), pl.Flatten(), pl.Dense(360), pl.Sigmoid()]
+    return pl.Sequential(*layers, *end)
 
 
 def crepe_in_torch(path: Path) -> tuple[Any, Any, str]:
@@ -61,7 +63,7 @@ def voice_encoder() -> pl.Network:
         pl.LSTM(256, return_sequences=True, name="lstm_l1"),
         pl.LSTM(256, name="lstm_l2"),
         pl.Dense(256, activation="relu", name="linear"),
-        pl.L2Normalize(0.0),
+        pl.L2Normalize(),
     )
 
 

@@ -1,7 +1,7 @@
 """PyTorch's own samples of its operators, run on what pellucid reads from them.
 
-``python torch_operator_samples.py [NAME …]`` prints, for each operator that is read, how many of
-its samples passed, were refused or failed, and why.
+``python torch_operator_samples.py [NAME …]`` prints, for each operator that is read,
+how many of its samples passed, were refused or failed, and why.
 """
 
 from __future__ import annotations

@@ -25,7 +25,8 @@ def write(path: Path, nodes: list, shape: tuple = ("N", *SHAPE), inputs: str = "
     mask = np.random.default_rng(1).random(SHAPE) > 0.5
     row = np.random.default_rng(2).normal(size=SHAPE[-1]).astype(np.float32)
     arrays += [
-        numpy_helper.from_array(mask, "mask"), numpy_helper.from_array(row, "row")
+        numpy_helper.from_array(mask, "mask"),
+        numpy_helper.from_array(row, "row"),
     ]
     entries = [
         helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in inputs
@@ -143,7 +144,7 @@ def test_a_choice_from_what_may_be_infinite_is_refused_by_name(tmp_path):
         ("Where", ["below", "x", "l"], ["y"]),
     ]
     path = write(tmp_path / "m.onnx", nodes, inputs="xz")
-    with pytest.raises(pl.ExchangeError, match="Where 'y' must choose .* log in 'l'"):
+    with pytest.raises(pl.ExchangeError, match=r"Where 'y' must choose .* log in 'l'"):
         pl.exchange.read(path)
 
 

@@ -35,6 +35,7 @@ _PAIRS: dict[type[Any], str] = {
     pl.Subtract: "subtract",
 }
 
+
 def combine(
     builder: NetworkBuilder,
     ref: OperatorRef,

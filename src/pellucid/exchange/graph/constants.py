@@ -97,7 +97,7 @@ def divide_by_parameter(
     """Divide by a constant that trains: multiply by its reciprocal."""
     x = relayout.in_order(builder, ref, x)
     own = _own(ref, x, without_batch(x, divisor))
-    value = builder.parameter(ref.part("divisor"), x.node, own)
+    value = builder.parameter(ref.part("divisor"), x.node, own, trainable=True)
     inverse = pl.Elementwise(lambda x: 1 / x)
     factor = builder.layer(ref.part("reciprocal"), inverse, [value])
     return builder.layer(ref, pl.Multiply(), [x, factor], axes=x.axes, joined=x.joined)

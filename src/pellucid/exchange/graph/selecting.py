@@ -47,9 +47,7 @@ def combine_several(
     if kind in _LOGIC:
         return builder.arithmetic(ref, _LOGIC[kind](), tensors)
     apart = builder.arithmetic(ref.part("apart"), pl.Subtract(), tensors)
-    return builder.elementwise(
-        ref, apart, pl.Elementwise(truth(math.abs(_X) > 0.5))
-    )
+    return builder.elementwise(ref, apart, pl.Elementwise(truth(math.abs(_X) > 0.5)))
 
 
 def _difference(
@@ -120,7 +118,7 @@ def _require_finite(
     while stack:
         name = stack.pop()
         node = builder.nodes[name]
-        if name in seen or not isinstance(node.layer, (pl.Pointwise, *_PAIRS)):
+        if name in seen or not isinstance(node.layer, pl.Pointwise | pl.Arithmetic):
             continue
         seen.add(name)
         stack.extend(node.inputs)
@@ -140,8 +138,9 @@ def _is_truth(builder: NetworkBuilder, name: str) -> bool:
     inputs = (_is_truth(builder, before) for before in node.inputs)
     if isinstance(node.layer, pl.Multiply | pl.Maximum | pl.Rearrangement):
         return all(inputs)
-    is_function = isinstance(node.layer, pl.Elementwise)
-    return is_function and _is_bit(node.layer.expression, inputs)
+    if not isinstance(node.layer, pl.Elementwise):
+        return False
+    return _is_bit(node.layer.expression, inputs)
 
 
 def _is_bit(expression: Expression, of_bits: Iterable[bool]) -> bool:

@@ -24,7 +24,7 @@ def _cast(op: OperatorView) -> Any:
         for number in (op.operator.inputs[0], op.operator.outputs[0])
     )
     if isinstance(op.values[0], np.ndarray) and after in _TYPES:
-        return op.array().astype(_TYPES[after])
+        return op.array(0).astype(_TYPES[after])
     if before != after and (before, after) != ("bool", "float32"):
         op.refuse("cast conditions to float32", f"{before} to {after}")
     return op.tensor()

@@ -130,7 +130,7 @@ def from_bytes(content: bytes, path: Path) -> Graph:
     once = variables.called_once(operators)
     if not graphs or once != set(range(1, len(graphs))):
         raise ExchangeError(
-            "import: a .tflite must have one graph, and those that begin its variables; "
+            "import: a .tflite must have one graph, and what begins its variables; "
             f"got {_show_graphs(len(graphs), codes)}."
         )
     subgraph = graphs[0]

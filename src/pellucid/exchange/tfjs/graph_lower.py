@@ -121,9 +121,7 @@ class GraphLowerer:
         self, node: Node, kind: str, inputs: Sequence[int], count: int, **options: Any
     ) -> list[int]:
         """Add an operator and return the values that it makes."""
-        made = [
-            self.graph.add(Value(name=node.name, shape=())) for _ in range(count)
-        ]
+        made = [self.graph.add(Value(name=node.name, shape=())) for _ in range(count)]
         given = {"fused_activation_function": 0, **options}
         known = schema.KINDS[kind].options if kind in schema.KINDS else given
         kept = {key: value for key, value in given.items() if key in known}

@@ -120,10 +120,13 @@ def _pool(kind: str) -> Callable[[GraphLowerer, Node], int]:
 
     return lower
 
+
 def _transposed(low: GraphLowerer, node: Node) -> int:
-    """Conv2DBackpropInput: sizes, (kh, kw, out, in), x → sizes, (out, kh, kw, in), x."""
+    """Conv2DBackpropInput, of sizes and x: (kh, kw, out, in) → (out, kh, kw, in)."""
     if node.attributes.get("padding") not in _PADDINGS:
-        node.ref.refuse("have padding SAME or VALID", repr(node.attributes.get("padding")))
+        node.ref.refuse(
+            "have padding SAME or VALID", repr(node.attributes.get("padding"))
+        )
     _, options = _window(low, node)
     if options["dilation_h_factor"] != 1 or options["dilation_w_factor"] != 1:
         node.ref.refuse("have dilations of 1", str(node.attributes["dilations"]))
