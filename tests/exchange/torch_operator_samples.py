@@ -101,12 +101,11 @@ def verdict(name: str, sample: Any) -> Verdict:
 def _run(module: Any, inputs: list[torch.Tensor]) -> Verdict:
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        made = module(*(x.clone() for x in inputs))
-        expected = torch.utils._pytree.tree_leaves(made)
         try:
+            made = module(*(x.clone() for x in inputs))
             program = torch.export.export(module, tuple(x.clone() for x in inputs))
         except Exception as error:  # noqa: BLE001 - of what PyTorch itself refuses
-            return Verdict("refused", f"torch.export: {str(error).splitlines()[0]}")
+            return Verdict("refused", f"torch.export: {str(error)[:200]}")
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "sample.pt2"
             torch.export.save(program, path)
@@ -115,13 +114,14 @@ def _run(module: Any, inputs: list[torch.Tensor]) -> Verdict:
                 file = graph.file("sample")
             except PellucidError as error:
                 return Verdict("refused", str(error))
+    expected = torch.utils._pytree.tree_leaves(made)
     x = {name: y.numpy() for name, y in zip(graph.entries, inputs, strict=True)}
     for engine in ENGINES:
         images = graph.ports.images(file, x)
         outputs = from_file(file, engine=engine).predict(images)
         several = outputs if isinstance(outputs, tuple) else (outputs,)
         for y, end, wanted in zip(several, graph.outputs, expected, strict=True):
-            problem = _difference(end.to_foreign(y), wanted.numpy())
+            problem = _difference(end.to_foreign(y), wanted.float().numpy())
             if problem:
                 return Verdict("failed", f"{engine}: {problem}")
     return Verdict("passed")

@@ -10,7 +10,41 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 from torch_operator_samples import samples, verdict  # noqa: E402
 
 #: operators of whose samples at least one is a batch that layers express
-CLAIMED: tuple[str, ...] = ()
+CLAIMED = (
+    "abs",
+    "add",
+    "addcmul",
+    "amax",
+    "amin",
+    "bmm",
+    "bmm.triton_optimized",
+    "broadcast_to",
+    "chunk",
+    "clone",
+    "constant_pad_nd",
+    "contiguous",
+    "div.no_rounding_mode",
+    "eq",
+    "erf",
+    "expand",
+    "expand_as",
+    "expm1",
+    "flatten",
+    "flip",
+    "ge",
+    "gt",
+    "index_select",
+    "le",
+    "log1p",
+    "log_softmax",
+    "log_softmax.with_dtype",
+    "logical_and",
+    "logical_or",
+    "logsumexp",
+    "lt",
+    "mT",
+    "masked.log_softmax",
+)
 _SAMPLES = 6  # of each
 
 

@@ -76,7 +76,7 @@ def _choose(
     y: Tensor | Array,
 ) -> Tensor:
     """Return x where the condition holds, else y."""
-    if isinstance(condition, Tensor) and not _is_truth(builder, condition.node):
+    if isinstance(condition, Tensor) and not is_truth(builder, condition.node):
         ref.refuse("choose by a comparison", f"'{condition.node}'")
     for value in (x, y):
         _require_finite(builder, ref, value)
@@ -132,10 +132,10 @@ def _require_finite(
                 )
 
 
-def _is_truth(builder: NetworkBuilder, name: str) -> bool:
+def is_truth(builder: NetworkBuilder, name: str) -> bool:
     """Return whether a node's values are ones and zeros."""
     node = builder.nodes[name]
-    inputs = (_is_truth(builder, before) for before in node.inputs)
+    inputs = (is_truth(builder, before) for before in node.inputs)
     if isinstance(node.layer, pl.Multiply | pl.Maximum | pl.Rearrangement):
         return all(inputs)
     if not isinstance(node.layer, pl.Elementwise):
