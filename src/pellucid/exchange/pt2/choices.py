@@ -17,7 +17,10 @@ def _value(op: OperatorView, name: str) -> Tensor | Array:
     given = op.arguments.get(name)
     if given is None:
         op.refuse(f"have the argument {name}", "none")
-    return given if isinstance(given, Tensor) else np.asarray(given, np.float32)
+    if isinstance(given, Tensor):
+        return given
+    array: Array = np.asarray(given, np.float32)
+    return array
 
 
 def _truth(op: OperatorView, name: str) -> Tensor | Array:
