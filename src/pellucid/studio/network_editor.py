@@ -9,7 +9,7 @@ from pellucid.errors import NetworkError, PellucidError, RunError
 from pellucid.network import Network, from_json, to_json, zoo
 from pellucid.network.layers import INTEGER_LAYERS, LAYERS, Input, Layer
 from pellucid.network.python_source import python_source
-from pellucid.studio.inspection import own_parameters
+from pellucid.studio.network_description import own_parameters
 
 _OWN_FOLDER = "images"  # where scripts look for images of no named data set
 _HIDDEN = ("name", "activation", "weight_initializer", "bias_initializer")

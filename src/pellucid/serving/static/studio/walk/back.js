@@ -49,6 +49,7 @@ function passage(stop) {
   const { layer } = stop;
   if (layer === "MaxPool2D") return slope ? "the winner of the window gets all of it" : "it was not the winner";
   if (layer.startsWith("ReLU")) return slope ? "positive: it passes unchanged" : "cut: nothing passes";
+  if (layer === "FakeQuantize") return slope ? "within the range: it passes as if nothing were rounded" : "beyond the range: nothing passes";
   if (["Conv2D", "Dense"].includes(layer)) return "times the weight it was multiplied with";
   if (["Flatten", "Dropout", "Add"].includes(layer)) return "passes unchanged";
   return "times the local derivative";
