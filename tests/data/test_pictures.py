@@ -121,7 +121,7 @@ def test_more_than_memory_stays_in_its_files(pictures, zipped):
     ("size", "colour", "sentence"),
     [
         ((6, 9), (0, 1, 2), r"one size; got \(6, 9\) in 'dog/x.png' and \(6, 8\)"),
-        (None, None, r"'dog/x.png' must be a picture; got a file in no known format"),
+        (None, None, r"'dog/x.png' must be an image that we can read"),
     ],
 )
 def test_a_picture_that_does_not_fit_is_named(pictures, png, size, colour, sentence):
