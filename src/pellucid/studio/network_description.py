@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 from typing import Any
 
 from pellucid.explain.loss_nodes import LOSS, probability_node, usual_loss
 from pellucid.model import Model
 from pellucid.model.ports import output_meaning_of
 from pellucid.network import Network, Node
-from pellucid.network.layers import Input, Layer, form_of, operation_of
+from pellucid.network.layers import (
+    Input,
+    Layer,
+    WeightSpec,
+    form_of,
+    operation_of,
+)
 from pellucid.network.quantization import Quantization
 from pellucid.studio.images import takes_pictures
 from pellucid.studio.verdict import names_of
@@ -96,27 +103,30 @@ def _node(model: Model, node: Node) -> dict[str, Any]:
         "shape": list(network.shapes[node.name]),
         "settings": settings_of(node),
         "parameters": own_parameters(network, node),
-        "integer_weights": _integer_weights(network, node),
+        "integer_weights": integer_weights_of(network, node),
         "multiply_adds": node.layer.multiply_adds(*network.input_shapes(node)),
     }
 
 
 def own_parameters(network: Network, node: Node) -> int:
     """Return how many parameters a node adds: none where it has another's weights."""
+    return _count(network, node, lambda spec: spec.is_parameter)
+
+
+def integer_weights_of(network: Network, node: Node) -> int:
+    """Return how many integer weights a node adds, which training does not change."""
+    return _count(
+        network, node, lambda spec: spec.role == "weight" and spec.dtype is not None
+    )
+
+
+def _count(
+    network: Network, node: Node, is_counted: Callable[[WeightSpec], bool]
+) -> int:
     if node.weights_of is not None:
         return 0
     specs = node.layer.weights(*network.input_shapes(node))
-    return sum(math.prod(s.shape) for s in specs if s.is_parameter)
-
-
-def _integer_weights(network: Network, node: Node) -> int:
-    """Return how many integer weights a node adds, which training does not change."""
-    name = f"{node.name}.weight"
-    return sum(
-        math.prod(w.shape)
-        for w in network.weights
-        if w.name == name and w.dtype is not None
-    )
+    return sum(math.prod(spec.shape) for spec in specs if is_counted(spec))
 
 
 def settings_of(node: Node) -> dict[str, Any]:
