@@ -9,8 +9,8 @@ while it is built, while its window plays and while a reader goes from step to s
 the main thread's longest task, and the script's time from one frame to the next.
 
 With ``--lesson`` the page without a server is measured too, from the folder that
-`make site` writes (build/site/html/lesson): also the bytes of its first view, compressed
-by gzip as web servers do, and whether it works offline after the first visit.
+`make site` writes (build/site/html/lesson): also the bytes of its first view, which are
+compressed by gzip as web servers do, and whether it works offline afterwards.
 """
 
 from __future__ import annotations

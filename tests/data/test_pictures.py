@@ -148,7 +148,7 @@ def test_a_grey_picture_among_colours_becomes_rgb(pictures, png):
 def test_a_broken_picture_is_named_by_worker_processes_too(pictures, monkeypatch):
     (pictures / "dog" / "3.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
     monkeypatch.setattr(module, "_IN_THIS_PROCESS", 0)
-    with pytest.raises(DataError, match=r"picture: 'dog/3\.png' must be a "):
+    with pytest.raises(DataError, match=r"picture: 'dog/3\.png' must be an image "):
         load(pictures)
 
 

@@ -112,19 +112,20 @@ def draw_overview(
         emit({"picture": str(path), **shown, "nodes": nodes})
         return
     numbers = ("min", "mean", "max")
-    head = ["node", "layer", "shape", "receptive field"]
+    head = {"shape": "shape", "receptive_field": "receptive field"}
     if not any(entry["receptive_field"] for entry in nodes):  # no picture
-        head.remove("receptive field")
+        del head["receptive_field"]
     rows = [
         (
             entry["node"],
             entry["layer"],
-            *("×".join(map(str, entry[key.replace(" ", "_")] or ())) for key in head[2:]),
+            *("×".join(map(str, entry[key] or ())) for key in head),
             *(f"{entry[key]:.4g}" for key in numbers),
         )
         for entry in nodes
     ]
-    answer(table((*head, *numbers), rows, numbers=numbers))
+    columns = ("node", "layer", *head.values(), *numbers)
+    answer(table(columns, rows, numbers=numbers))
     answer("")
     for name, values in outputs.items():
         sentence = prediction_sentence(Output.of(model, name), values[0])

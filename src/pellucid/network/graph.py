@@ -223,11 +223,7 @@ class Network:
     @property
     def parameter_count(self) -> int:
         """Number of parameters, frozen ones included, buffers not."""
-        return sum(
-            math.prod(w.shape)
-            for w in self.weights
-            if w.spec.is_parameter
-        )
+        return sum(math.prod(w.shape) for w in self.weights if w.spec.is_parameter)
 
     @property
     def integer_weight_count(self) -> int:

@@ -146,12 +146,19 @@ def _given(layer: Layer, *without: str) -> dict[str, Any]:
         field.name: _plain(getattr(layer, field.name))
         for field in dataclasses.fields(layer)
         if field.name not in ("name", "activation", *without)
-        and getattr(layer, field.name) != field.default
+        and not _is_usual(getattr(layer, field.name), field.default)
     }
 
 
+def _is_usual(value: Any, default: Any) -> bool:
+    """Whether a value is the default, perhaps one for rows and one for columns."""
+    if isinstance(value, tuple) and not isinstance(default, tuple):
+        return all(one == default for one in value)
+    return bool(value == default)
+
+
 def _plain(value: Any) -> Any:
-    """Write an argument in one line: a quantization as the real number it stands for."""
+    """Write an argument in one line: a quantization as the number it stands for."""
     if isinstance(value, Quantization):
         sign = "+" if value.zero_point < 0 else "−"
         return f"{value.scale:.6g} · (q {sign} {abs(value.zero_point)})"

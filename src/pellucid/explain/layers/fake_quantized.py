@@ -32,6 +32,4 @@ def fake_quantized(element: ElementContext) -> Calculation:
         f"w = s · round(v / s), s = max |v| / {layer.most}, where v is the weight that "
         "is trained, and max is over those of the output channel"
     )
-    return replace(
-        made, equation=f"{made.equation}, {rule}", steps=(step, *made.steps)
-    )
+    return replace(made, equation=f"{made.equation}, {rule}", steps=(step, *made.steps))
