@@ -117,8 +117,8 @@ def picture(
         ) from error
     except UnidentifiedImageError as error:
         raise DataError(
-            f"picture: {called} must be an image that we can read (PNG, JPEG, …); got a "
-            "file in no known format."
+            f"picture: {called} must be an image that we can read (PNG, JPEG, …); "
+            "got a file in no known format."
         ) from error
     except Image.DecompressionBombError as error:
         raise DataError(
