@@ -1,7 +1,7 @@
 """What C costs: seconds to compile, constants, latency on one core.
 
 ``python benchmarks/c_latency.py [network]``: the float and the int8 form of a network
-with weights drawn from seed 0, compiled with ``-O3 -march=native``, beside the compiled
+with weights drawn from seed 0, compiled with ``-O3``, beside the compiled
 engine on one thread. A latency is the median of 500 calls on one image of noise, the
 spread from the first to the last decile; the three take turns, so that what else the
 machine does meets them alike.
@@ -29,7 +29,7 @@ FORMS = {"model.c": np.float32, "model.int8.c": np.int8}
 def compiled(path: Path) -> tuple[Path, float]:
     """Return a library, and how long the compiler took."""
     library = path.with_suffix(".so")
-    flags = ["-O3", "-march=native", "-shared", "-fPIC"]
+    flags = ["-O3", "-shared", "-fPIC"]
     begin = time.perf_counter()
     subprocess.run(["gcc", *flags, path, "-o", library, "-lm"], check=True)
     return library, time.perf_counter() - begin

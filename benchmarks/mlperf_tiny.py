@@ -6,8 +6,9 @@ as `pl.data.load` takes it, there is a ResNet-8 of our own as well, of ``--model
 or trained here, both with quantization; its accuracy in each one's hands is on
 ``--images`` test images. One image, one thread, processor time; the contenders take
 turns, a few calls each, forth in one round and back in the next: LiteRT (XNNPACK) and
-the compiled engine from Python, native code of the same network and int8 C (``-O3
--march=native``) of its float form by ctypes. Prints the least and the median, sizes and
+the compiled engine from Python, native code of the same network and int8 C (``gcc
+-O3``, which chooses among vectors when it runs, and held to SSE2) of its float form by
+ctypes. Prints the least and the median, sizes and
 memory, and on how many of 64 random images all outputs of the engine equal those of
 LiteRT's reference kernels and those of its default ones.
 """
@@ -92,11 +93,11 @@ def native(path: Path) -> tuple[Callable[[], Any], int]:
     return _caller(library, "net_predict", arrays), sizes[-1]
 
 
-def in_c(path: Path) -> Callable[[], Any]:
+def in_c(path: Path, *flags: str) -> Callable[[], Any]:
     """Return a call of int8 C."""
-    library = path.with_suffix(".so")
-    flags = ["-O3", "-march=native", "-shared", "-fPIC"]
-    subprocess.run(["gcc", *flags, path, "-o", library], check=True)
+    library = path.with_suffix(f"{len(flags)}.so")
+    command = ["gcc", "-O3", *flags, "-shared", "-fPIC", path, "-o", library]
+    subprocess.run(command, check=True)
     sizes = _sizes(path.with_suffix(".h"), "INPUTS", "OUTPUTS", "WORKSPACE")
     return _caller(library, "net_int8_predict", [np.zeros(n, "i1") for n in sizes])
 
@@ -143,6 +144,7 @@ def compare(path: Path, rounds: int) -> dict[str, Any]:
         whole = pl.exchange.read(path, engine="numpy", dequantize=True)
         pl.exchange.write(whole, code, calibration=floats)
         calls["C"] = in_c(code)
+        calls["C, SSE2"] = in_c(code, "-DPELLUCID_NO_DISPATCH")
         size = library.stat().st_size
         times = measure(calls, rounds)
     return {

@@ -94,6 +94,15 @@ def test_layers_with_vectors_give_the_same_without(
     agree(outputs(program, model, images), model.predict(images))
 
 
+@pytest.mark.parametrize("flags", [["-O2"], ["-O1", "-DPELLUCID_NO_DISPATCH"]])
+def test_what_the_processor_is_asked_for_gives_the_same(
+    flags, model_of, images_of, agree, tmp_path
+):
+    model = model_of(pl.zoo("lenet5"))
+    program, images = compiled(model, tmp_path, *flags), images_of(model)
+    agree(outputs(program, model, images), model.predict(images))
+
+
 def test_zoo_networks_give_the_same(zoo_model, images_of, agree, tmp_path):
     program = compiled(zoo_model, tmp_path, "-O3", "-march=native")
     images = images_of(zoo_model)

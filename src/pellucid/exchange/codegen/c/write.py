@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pellucid.exchange.codegen.c import kernels, text
+from pellucid.exchange.codegen.c import kernels, text, vectors
 from pellucid.exchange.codegen.c.signatures import (
     Ports,
     describe_functions,
@@ -26,7 +26,7 @@ def contents(file: ModelFile, name: str) -> dict[str, bytes]:
     """Return ``<name>.c`` and ``<name>.h``. Images are (height, width, channels)."""
     stem = re.sub(r"\.[cC]$", "", Path(name).name)
     prefix = text.make_identifier(stem)
-    network, program = file.network, lower(file, lanes=kernels.LANES)
+    network, program = file.network, lower(file, lanes=vectors.LANES)
     inputs = input_ports(network, program.plan.inputs)
     outputs = output_ports(network, program.plan.outputs)
     has_pixels = len(inputs) == 1 and file.preprocessing.is_known
@@ -34,9 +34,9 @@ def contents(file: ModelFile, name: str) -> dict[str, bytes]:
     body = [
         f'#include "{stem}.h"\n',
         *_includes(program),
-        kernels.HEAD if program.kernels & kernels.WITH_LANES else "",
         *(text.format_constant(k, a) for k, a in program.arrays.items()),
         *(code for key, code in kernels.KERNELS.items() if key in program.kernels),
+        *vectors.code_of(program.kernels),
         *c_helpers(list(program.functions.values())),
         *(write_c(name, function) for name, function in program.functions.items()),
         text.format_classes(file, prefix),

@@ -27,7 +27,7 @@ from pellucid.exchange.int8.arithmetic import LOW
 from pellucid.exchange.int8.quantization import WEIGHTED
 from pellucid.exchange.litert import schema
 from pellucid.exchange.litert.graph import Graph, Operator, Scales, Value
-from pellucid.exchange.litert.integer_tables import TABLES
+from pellucid.exchange.litert.integer_tables import TABLES, with_constant
 from pellucid.network.quantization import Quantization, encode_multiplier
 from pellucid.network.rearrangement import PermuteStep, SliceStep, Step
 from pellucid.network.strided import View, joined_axes, transfers
@@ -349,6 +349,9 @@ def _pair(
     """Return a writer that is given both operands in the output's size, and it."""
 
     def pair(context: OperatorContext) -> None:
+        if None in context.sources:
+            _look_up_constant(context)
+            return
         scratch: list[int] = []
         operands = (_stretched(context, i, scratch) for i in (0, 1))
         write(context, (*operands, context.target))
@@ -376,16 +379,33 @@ def _mul(context: OperatorContext, places: tuple[WorkspaceRef, ...]) -> None:
     context.call("mul", *places, *sizes, context.zero, context.low)
 
 
+def _quantization(value: Value) -> Quantization:
+    scales = get_scales(value)
+    return Quantization(scales.one, scales.zero_point)
+
+
 def _lookup(context: OperatorContext) -> None:
-    x, y = (
-        Quantization(scales.one, scales.zero_point)
-        for scales in (get_scales(context.inputs[0]), get_scales(context.output))
-    )
+    x, y = map(_quantization, (context.inputs[0], context.output))
     _, table = TABLES[context.operator.kind](x, y, context.operator.options)
-    kept = context.array("table", table + y.zero_point, "int8")
-    context.call(
-        "lookup", context.source, context.target, prod(context.output.shape), kept
-    )
+    _call_lookup(context, context.source, table)
+
+
+def _look_up_constant(context: OperatorContext) -> None:
+    """Answer a sum or product with a constant number from a table."""
+    at = int(context.sources[0] is None)
+    x, y = context.inputs[at], _quantization(context.output)
+    constant = context.inputs[1 - at]
+    other = _quantization(constant)
+    number = np.asarray(constant.array, np.int16).ravel() - other.zero_point
+    kind = context.operator.kind
+    _, rows = with_constant(kind, _quantization(x), y, number, other, is_first=at == 1)
+    low = context.low - context.zero
+    _call_lookup(context, context.source_at(at), rows[0].clip(low))
+
+
+def _call_lookup(context: OperatorContext, x: WorkspaceRef, table: Array) -> None:
+    kept = context.array("table", table + context.zero, "int8")
+    context.call("lookup", x, context.target, prod(context.output.shape), kept)
 
 
 def _softmax(context: OperatorContext) -> None:

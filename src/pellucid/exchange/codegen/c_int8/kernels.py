@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from pellucid.exchange.codegen.c_int8 import vectors
+
 LANES = 16  # channels that a convolution or dense layer computes at once
 GROUP = 4  # numbers of the input that are multiplied at once
 SLACK = LANES - 1  # bytes that the last tile may reach beyond an image
@@ -17,37 +19,7 @@ SLACK = LANES - 1  # bytes that the last tile may reach beyond an image
 HEAD = """
 #define LANES 16
 #define GROUP 4
-#if defined(__SSE2__) && !defined(PELLUCID_PLAIN)
-#include <immintrin.h>
-#define VECTORS (64 / sizeof(vector))
-#if defined(__AVX512BW__)
-#define OF_VECTOR(name) _mm512_##name
-#define WIDE
-#define _mm512_set1_epi64x _mm512_set1_epi64
-#define PIXELS 7
-typedef __m512i vector;
-static inline vector load(const void *p) { return _mm512_loadu_si512(p); }
-static inline void store(void *p, vector x) { _mm512_storeu_si512(p, x); }
-static inline vector both(vector x, vector y) { return _mm512_and_si512(x, y); }
-#elif defined(__AVX2__)
-#define OF_VECTOR(name) _mm256_##name
-#define WIDE
-#define PIXELS 4
-typedef __m256i vector;
-static inline vector load(const void *p) { return _mm256_loadu_si256(p); }
-static inline void store(void *p, vector x) { _mm256_storeu_si256(p, x); }
-static inline vector both(vector x, vector y) { return _mm256_and_si256(x, y); }
-#else
-#define OF_VECTOR(name) _mm_##name
-#define PIXELS 2
-typedef __m128i vector;
-static inline vector load(const void *p) { return _mm_loadu_si128(p); }
-static inline void store(void *p, vector x) { _mm_storeu_si128(p, x); }
-static inline vector both(vector x, vector y) { return _mm_and_si128(x, y); }
-#endif
-#else
-#define PIXELS 1
-#endif
+
 
 static inline int clamped(int32_t x, int low)
 {
@@ -73,85 +45,6 @@ static inline int32_t multiplied(int32_t x, int32_t m, int shift)
 """
 
 KERNELS: dict[str, str] = {
-    "scale": """
-/* how the sums of a tile of channels come to the output's scale; in vectors numbers of
-   64 bits lie as products do, those of even channels first */
-#ifdef WIDE
-#define WORDS ((int)(sizeof(vector) / 4))
-#define PLACE(t) ((t) / WORDS * WORDS + (t) % 2 * (WORDS / 2) + (t) % WORDS / 2)
-#else
-#define PLACE(t) (t)
-#endif
-struct scale {
-    int64_t add[LANES], less[LANES];
-    uint64_t by[LANES];
-    int32_t m[LANES], back[LANES];
-    int low;
-};
-
-/* prepares `put` for channels: x * m * 2^(shift - 31), rounded as `multiplied` does, or
-   once, as LiteRT's dense layers do it */
-static void prepare(struct scale *to, const int32_t *m, const int8_t *shift, int used,
-                    int once, int zero, int low)
-{
-    const uint64_t above = (uint64_t)1 << 62;
-    int t;
-    for (t = 0; t < LANES; t++) {
-        const int at = PLACE(t);
-        const int s = t < used ? shift[t] : 0;
-        const int64_t more = !once && s < 0 ? (int64_t)1 << 30 : 0;
-        to->m[t] = t < used ? m[t] : 0;
-        to->add[at] = ((int64_t)1 << (30 - s)) + more + (int64_t)above;
-        to->less[at] = 2 * more;
-        to->by[at] = (uint64_t)(31 - s);
-        to->back[t] = (int32_t)((uint32_t)zero - (uint32_t)(above >> (31 - s)));
-    }
-    to->low = low;
-}
-
-/* one tile of channels of a pixel from its sums: scaled, moved to zero, cut off */
-static inline void put(const int32_t *sum, const struct scale *by, int8_t *y, int used)
-{
-    int32_t whole[LANES];
-    int8_t all[LANES];
-    int t;
-#ifdef WIDE
-    for (t = 0; t < LANES; t += WORDS) {
-        const vector x = load(sum + t), m = load(by->m + t);
-        const vector sign = OF_VECTOR(srai_epi32)(x, 31);
-        const vector low = OF_VECTOR(set1_epi64x)(0xFFFFFFFF);
-        vector p = OF_VECTOR(mul_epi32)(x, m);
-        vector q = OF_VECTOR(mul_epi32)(OF_VECTOR(srli_epi64)(x, 32),
-                                        OF_VECTOR(srli_epi64)(m, 32));
-        p = OF_VECTOR(add_epi64)(p, load(by->add + t));
-        q = OF_VECTOR(add_epi64)(q, load(by->add + t + WORDS / 2));
-        p = OF_VECTOR(sub_epi64)(
-            p, both(OF_VECTOR(shuffle_epi32)(sign, 0xA0), load(by->less + t)));
-        q = OF_VECTOR(sub_epi64)(q, both(OF_VECTOR(shuffle_epi32)(sign, 0xF5),
-                                         load(by->less + t + WORDS / 2)));
-        p = OF_VECTOR(srlv_epi64)(p, load(by->by + t));
-        q = OF_VECTOR(srlv_epi64)(q, load(by->by + t + WORDS / 2));
-        p = OF_VECTOR(add_epi64)(both(p, low), OF_VECTOR(slli_epi64)(q, 32));
-        store(whole + t, p);
-    }
-#else
-    for (t = 0; t < LANES; t++) {
-        const int64_t x = sum[t];
-        const int64_t p = x * by->m[t] + by->add[t] - (x < 0 ? by->less[t] : 0);
-        whole[t] = (int32_t)((uint64_t)p >> by->by[t]);
-    }
-#endif
-    for (t = 0; t < LANES; t++) {
-        int32_t q = (int32_t)((uint32_t)whole[t] + (uint32_t)by->back[t]);
-        q = q < by->low ? by->low : q;
-        all[t] = (int8_t)(q > 127 ? 127 : q);
-    }
-    if (used == LANES)
-        memcpy(y, all, LANES);
-    else
-        memcpy(y, all, (size_t)used);
-}
-""",
     "pad": """
 /* y = x with a number around it */
 static void pad(const int8_t *x, int8_t *y, int h, int w, int c, int top, int left,
@@ -162,165 +55,6 @@ static void pad(const int8_t *x, int8_t *y, int h, int w, int c, int top, int le
     memset(y, around, (size_t)((top + h + bottom) * width));
     for (i = 0; i < h; i++)
         memcpy(y + (top + i) * width + left * c, x + i * w * c, (size_t)(w * c));
-}
-""",
-    "conv": """
-#ifdef VECTORS
-/* the same in vectors; without VNNI as pairs of 16 bits, the even bytes and the odd */
-static inline __attribute__((always_inline))
-void sums_of(const int8_t *x, int step, int pixels, int rows, int row, int cells,
-             int cell, int run, const int8_t *w, const int32_t *b, int32_t *out)
-{
-    const vector bytes = OF_VECTOR(set1_epi32)(0x00FF00FF);
-    vector sum[PIXELS][VECTORS];
-    int u, v, k, p;
-    size_t n;
-    for (p = 0; p < pixels; p++)
-        for (n = 0; n < VECTORS; n++)
-            sum[p][n] = load(b + n * (LANES / VECTORS));
-    for (u = 0; u < rows; u++)
-        for (v = 0; v < cells; v++)
-            for (k = 0; k < run; k += GROUP, w += GROUP * LANES) {
-                const int8_t *at = x + u * row + v * cell + k;
-                vector even[PIXELS], odd[PIXELS];
-                for (p = 0; p < pixels; p++) {
-                    uint32_t four;
-                    memcpy(&four, at + p * step, sizeof four);
-                    even[p] = OF_VECTOR(set1_epi32)((int)(four ^ 0x80808080u));
-#ifndef __AVX512VNNI__
-                    odd[p] = OF_VECTOR(srli_epi16)(even[p], 8);
-                    even[p] = both(even[p], bytes);
-#endif
-                }
-                for (n = 0; n < VECTORS; n++) {
-                    const vector weight = load(w + n * sizeof(vector));
-#ifdef __AVX512VNNI__
-                    for (p = 0; p < pixels; p++)
-                        sum[p][n] = _mm512_dpbusd_epi32(sum[p][n], even[p], weight);
-#else
-                    const vector second = OF_VECTOR(srai_epi16)(weight, 8);
-                    const vector first = OF_VECTOR(srai_epi16)(
-                        OF_VECTOR(slli_epi16)(weight, 8), 8);
-                    for (p = 0; p < pixels; p++)
-                        sum[p][n] = OF_VECTOR(add_epi32)(
-                            OF_VECTOR(add_epi32)(
-                                sum[p][n], OF_VECTOR(madd_epi16)(even[p], first)),
-                            OF_VECTOR(madd_epi16)(odd[p], second));
-#endif
-                }
-#ifdef __AVX512VNNI__
-                (void)odd, (void)bytes;
-#endif
-            }
-    for (p = 0; p < pixels; p++)
-        for (n = 0; n < VECTORS; n++)
-            store(out + p * LANES + n * (LANES / VECTORS), sum[p][n]);
-}
-#else
-/* sums of `pixels` pixels and LANES channels: b + sum of (x + 128) * w;
-   weights beyond the run are 0, whatever x has there */
-static void sums_of(const int8_t *x, int step, int pixels, int rows, int row, int cells,
-                    int cell, int run, const int8_t *w, const int32_t *b, int32_t *out)
-{
-    int u, v, k, p;
-    for (p = 0; p < pixels; p++) memcpy(out + p * LANES, b, LANES * sizeof *b);
-    for (u = 0; u < rows; u++)
-        for (v = 0; v < cells; v++)
-            for (k = 0; k < run; k += GROUP, w += GROUP * LANES) {
-                const int8_t *at = x + u * row + v * cell + k;
-                for (p = 0; p < pixels; p++, at += step) {
-                    const int a0 = at[0] + 128, a1 = at[1] + 128;
-                    const int a2 = at[2] + 128, a3 = at[3] + 128;
-                    int t;
-                    for (t = 0; t < LANES; t++)
-                        out[p * LANES + t] += a0 * w[4 * t] + a1 * w[4 * t + 1]
-                                              + a2 * w[4 * t + 2] + a3 * w[4 * t + 3];
-                }
-            }
-}
-#endif
-
-/* x (already padded) of width w and c channels -> y (oh, ow, oc); weights (tiles of
-   LANES output channels, kernel's rows and cells, groups of its run, LANES, GROUP) */
-static void conv(const int8_t *x, const int8_t *weight, const int32_t *bias,
-                 const int32_t *m, const int8_t *shift, int8_t *y, int w, int c,
-                 int oh, int ow, int oc, int kh, int kw, int sh, int sw, int dh,
-                 int dw, int once, int zero, int low)
-{
-    const int is_dense = dw == 1;
-    const int cells = is_dense ? 1 : kw, run = is_dense ? kw * c : c;
-    const int size = kh * cells * ((run + GROUP - 1) / GROUP) * GROUP * LANES;
-    int32_t sum[PIXELS * LANES];
-    struct scale by;
-    int tile, i, j, p;
-    for (tile = 0; tile < oc; tile += LANES) {
-        const int used = oc - tile < LANES ? oc - tile : LANES;
-        const int8_t *wt = weight + tile / LANES * size;
-        prepare(&by, m + tile, shift + tile, used, once, zero, low);
-        for (i = 0; i < oh; i++)
-            for (j = 0; j < ow;) {
-                const int pixels = ow < PIXELS ? 1 : PIXELS;
-                const int8_t *at;
-                if (ow - j < pixels) j = ow - pixels; /* some of them once more */
-                at = x + (i * sh * w + j * sw) * c;
-                if (pixels == PIXELS)
-                    sums_of(at, sw * c, PIXELS, kh, dh * w * c, cells, dw * c, run, wt,
-                            bias + tile, sum);
-                else
-                    sums_of(at, sw * c, 1, kh, dh * w * c, cells, dw * c, run, wt,
-                            bias + tile, sum);
-                for (p = 0; p < pixels; p++, j++)
-                    put(sum + p * LANES, &by, y + (i * ow + j) * oc + tile, used);
-            }
-    }
-}
-""",
-    "conv_depthwise": """
-/* sums += x * w of a tile of channels; a product has 16 bits */
-static inline void tap(const int8_t *x, const int8_t *w, int32_t *sum)
-{
-#ifdef WIDE
-    const __m256i product = _mm256_mullo_epi16(
-        _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)x)),
-        _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)w)));
-#ifdef __AVX512BW__
-    store(sum, _mm512_add_epi32(load(sum), _mm512_cvtepi16_epi32(product)));
-#else
-    const __m128i first = _mm256_castsi256_si128(product);
-    const __m128i second = _mm256_extracti128_si256(product, 1);
-    store(sum, _mm256_add_epi32(load(sum), _mm256_cvtepi16_epi32(first)));
-    store(sum + 8, _mm256_add_epi32(load(sum + 8), _mm256_cvtepi16_epi32(second)));
-#endif
-#else
-    int t;
-    for (t = 0; t < LANES; t++) sum[t] += (int16_t)(x[t] * w[t]);
-#endif
-}
-
-/* a convolution of each channel with a kernel of its own; weights (kh, kw, c) */
-static void conv_depthwise(const int8_t *x, const int8_t *weight, const int32_t *bias,
-                           const int32_t *m, const int8_t *shift, int8_t *y, int w,
-                           int c, int oh, int ow, int kh, int kw, int sh, int sw,
-                           int dh, int dw, int zero, int low)
-{
-    struct scale by;
-    int i, j, k, n, t;
-    for (k = 0; k < c; k += LANES) {
-        const int used = c - k < LANES ? c - k : LANES;
-        int32_t begin[LANES];
-        prepare(&by, m + k, shift + k, used, 0, zero, low);
-        for (t = 0; t < LANES; t++) begin[t] = t < used ? bias[k + t] : 0;
-        for (i = 0; i < oh; i++)
-            for (j = 0; j < ow; j++) {
-                const int8_t *at = x + k + (i * sh * w + j * sw) * c;
-                int32_t sum[LANES];
-                memcpy(sum, begin, sizeof sum);
-                for (n = 0; n < kh * kw; n++)
-                    tap(at + (n / kw * dh * w + n % kw * dw) * c, weight + n * c + k,
-                        sum);
-                put(sum, &by, y + (i * ow + j) * c + k, used);
-            }
-    }
 }
 """,
     "conv_grouped": """
@@ -425,31 +159,6 @@ static void mean(const int8_t *x, int8_t *y, int pixels, int c, int from, int32_
         int32_t sum = 0;
         for (i = 0; i < pixels; i++) sum += x[i * c + k] - from;
         y[k] = (int8_t)clamped(multiplied(sum, m, shift) + zero, -128);
-    }
-}
-""",
-    "add": """
-/* x + z, both first brought to one scale of 20 bits more */
-static void add(const int8_t *x, const int8_t *z, int8_t *y, int n, int from_x,
-                int32_t m_x, int shift_x, int from_z, int32_t m_z, int shift_z,
-                int32_t m, int shift, int zero, int low)
-{
-    int i;
-    for (i = 0; i < n; i++) {
-        const int32_t a = multiplied((x[i] - from_x) * (1 << 20), m_x, shift_x);
-        const int32_t b = multiplied((z[i] - from_z) * (1 << 20), m_z, shift_z);
-        y[i] = (int8_t)clamped(multiplied(a + b, m, shift) + zero, low);
-    }
-}
-""",
-    "mul": """
-static void mul(const int8_t *x, const int8_t *z, int8_t *y, int n, int from_x,
-                int from_z, int32_t m, int shift, int zero, int low)
-{
-    int i;
-    for (i = 0; i < n; i++) {
-        const int32_t product = (x[i] - from_x) * (z[i] - from_z);
-        y[i] = (int8_t)clamped(multiplied(product, m, shift) + zero, low);
     }
 }
 """,
@@ -567,20 +276,11 @@ static void upsample_bilinear(const int8_t *x, int8_t *y, int h, int w, int c, i
 }
 
 #: kernels that multiply, and thereby need the head
-_SCALED = {"conv", "conv_depthwise"}
-WITH_HEAD = {
-    "conv_depthwise",
-    "add",
-    "conv",
-    "conv_grouped",
-    "conv_transpose",
-    "mean",
-    "mul",
-}
+WITH_HEAD = {"conv_grouped", "conv_transpose", "mean", *vectors.KERNELS}
 
 
 def code_of(used: Collection[str]) -> list[str]:
     """Return the text of kernels, with what they share before them."""
     head = [HEAD] if WITH_HEAD.intersection(used) else []
-    names = {*used, *(["scale"] if _SCALED.intersection(used) else [])}
-    return head + [code for name, code in KERNELS.items() if name in names]
+    plain = [code for name, code in KERNELS.items() if name in used]
+    return head + plain + vectors.code_of(used)
