@@ -61,9 +61,12 @@ def test_what_is_joined_is_brought_to_one_scale_again(tmp_path: Any) -> None:
     np.testing.assert_array_equal(back.predict(IMAGES), integers.predict(IMAGES))
 
 
-def test_a_factor_of_each_channel_is_none_of_each_example() -> None:
+@pytest.mark.parametrize("gate_of", [pl.Sigmoid, pl.HardSigmoid])
+def test_a_factor_of_each_channel_is_none_of_each_example(
+    gate_of: type[pl.Layer], tmp_path: Any
+) -> None:
     image = pl.Input(6, 6, 3)
-    gate = pl.Sigmoid()(pl.Dense(3)(pl.GlobalAvgPool2D()(image)))
+    gate = gate_of()(pl.Dense(3)(pl.GlobalAvgPool2D()(image)))
     network = pl.Network(inputs=image, outputs=pl.Multiply()(image, gate))
     model = pl.Model(network, engine="numpy", preprocessing=pl.Preprocessing.unit())
     on_numpy, compiled = (
@@ -72,6 +75,10 @@ def test_a_factor_of_each_channel_is_none_of_each_example() -> None:
     )  # as many examples as columns
     np.testing.assert_array_equal(on_numpy, compiled)
     assert np.abs(on_numpy - model.predict(IMAGES[:6])).max() < 0.02
+    pytest.importorskip("ai_edge_litert.interpreter")
+    path = exchange.write(model, tmp_path / "a.int8.tflite", calibration=IMAGES)
+    back = exchange.read(path, engine="numpy")  # proven in LiteRT's reference kernels
+    np.testing.assert_array_equal(back.predict(IMAGES[:6]), on_numpy)
 
 
 def test_onnx_computes_it_within_a_step(integers: pl.Model, tmp_path: Any) -> None:

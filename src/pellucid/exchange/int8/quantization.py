@@ -20,6 +20,7 @@ from pellucid.exchange.errors import export_error
 from pellucid.exchange.int8.arithmetic import (
     HIGH,
     compute_scales,
+    quantize_array,
     quantize_weight_and_bias,
 )
 from pellucid.exchange.int8.calibration import Range
@@ -86,6 +87,7 @@ def quantize(
     ExchangeError
         If an operator has no int8 form.
     """
+    _refuse_rounding(graph)
     values = [replace(value) for value in graph.values]
     made = replace(graph, values=values, operators=[], known={})
     for number in made.all_inputs:
@@ -96,6 +98,18 @@ def quantize(
         own = _own_weights(made, graph, operator)
         _convert(made, own, ranges, most)
     return made
+
+
+def _refuse_rounding(graph: Graph) -> None:
+    """Refuse networks that round in floats, as those of `prepare_qat` do."""
+    for operator in graph.operators:
+        if operator.kind == "ROUND":
+            reason = (
+                "rounding in floats has no int8 form. A model of prepare_qat is "
+                "quantized from its .pellucid file, which has its ranges; other "
+                "formats hold the rounding alone"
+            )
+            raise export_error("int8", operator.who, reason)
 
 
 def needed_ranges(graph: Graph) -> set[str]:
@@ -154,12 +168,11 @@ def _convert(
         if kind == "PADV2":
             _set(inputs[2], np.asarray([-128], np.int8), inputs[0].scales)
     elif kind in WEIGHTED or kind in _COMPUTES:
-        if kind in _COMPUTES and any(value.dtype == "float32" for value in inputs):
-            reason = f"{kind} by a constant has no int8 form"
-            raise export_error("int8", operator.who, reason)
+        if kind in _COMPUTES:
+            _quantize_constants(operator, inputs)
         low, high = _range(operator, output, inputs, ranges)
         if operator.options.get("fused_activation_function") == _RELU6:
-            high = min(high, 6.0)  # so that the largest integer is the limit
+            low, high = max(low, 0.0), min(high, 6.0)  # the integers end at the limits
         output.scales = compute_scales((low, high))
         if kind in WEIGHTED:
             _quantize_weights(made, operator, most)
@@ -168,6 +181,19 @@ def _convert(
     else:
         raise export_error("int8", operator.who, f"{kind} has no int8 form")
     made.operators.append(operator)
+
+
+def _quantize_constants(operator: Operator, inputs: list[Value]) -> None:
+    """Quantize the number that an ADD or MUL has beside the value that it reads."""
+    for value in inputs:
+        if value.dtype != "float32":
+            continue
+        if value.array is None or value.array.size != 1:
+            reason = f"{operator.kind} by a constant has no int8 form"
+            raise export_error("int8", operator.who, reason)
+        number = float(value.array.item())
+        scales = compute_scales((number, number))
+        _set(value, quantize_array(value.array, scales), scales)
 
 
 def _enlarges(made: Graph, operator: Operator) -> bool:
@@ -202,6 +228,8 @@ def _range(
 
 
 def _ends(value: Value) -> Range:
+    if value.real is not None:
+        return (number := float(value.real.item())), number
     scales = value.scales or _PROBABILITY
     low, high = (scales.one * (q - scales.zero_point) for q in (-128, 127))
     return low, high

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pellucid.exchange.graph.tensor import Tensor
+from pellucid.exchange.litert import schema
 from pellucid.exchange.litert.operator_view import OperatorView
 from pellucid.network import layers as pl
 from pellucid.network.expression import Expression, fold, math, variable
@@ -74,9 +75,13 @@ def write_hard_sigmoid(context: WriteContext) -> int:
         context.add_constant(role, np.asarray(value, np.float32))
         for role, value in (("three", 3.0), ("sixth", 1 / 6))
     )
-    moved = context.add_operator("ADD", context.inputs[0], three, part="moved")
-    limited = context.add_operator("RELU6", moved, part="limited")
-    return context.add_operator("MUL", limited, sixth)
+    fused: dict[str, Any] = {
+        "fused_activation_function": schema.ACTIVATIONS.index("RELU6")
+    }
+    moved = context.add_operator(
+        "ADD", context.inputs[0], three, part="limited", **fused
+    )
+    return context.add_operator("MUL", moved, sixth)
 
 
 def write_clip(context: WriteContext) -> int:

@@ -56,7 +56,8 @@ class WriteContext:
         names = schema.KINDS[kind].options
         if "fused_activation_function" in names:
             fused = "NONE" if part else self.activation
-            options["fused_activation_function"] = schema.ACTIVATIONS.index(fused)
+            number = schema.ACTIVATIONS.index(fused)
+            options.setdefault("fused_activation_function", number)
         self.graph.operators.append(
             Operator(
                 kind=kind,
