@@ -237,6 +237,26 @@ def train(
             "LAYER",
         ),
     ] = None,
+    quantize_aware: Annotated[
+        bool,
+        _option(
+            "--quantize-aware",
+            "With --from: fold batch norms and round weights and activations as int8 "
+            "will, in training.",
+            _FROM,
+        ),
+    ] = False,
+    weight_bits: Annotated[
+        Integer,
+        _option(
+            "--weight-bits",
+            "With --quantize-aware: of a weight, 2 to 8. Default: 8.",
+            _FROM,
+            "N",
+            min=2,
+            max=8,
+        ),
+    ] = None,
     layers: options.Layers = None,
     json: options.Json = False,
     quiet: Annotated[
@@ -261,13 +281,17 @@ def train(
     pellucid train unet --data FOLDER                   images/ and masks/
     pellucid train --resume mnist-torch --epochs 10     continue
     pellucid train --from resnet18 --data photos/ --classes 3
+    pellucid train --from mnist-torch --quantize-aware --learning-rate 1e-4
     """
     from pellucid import recipes
     from pellucid.cli import train_request as request
     from pellucid.cli.own_code import load_own_code
+    from pellucid.cli.quantize_aware import prepare, refuse_without_model
     from pellucid.cli.training import find_rate_of, run_training
 
     own = load_own_code(layers)
+    head = {"start": start, "classes": classes, "freeze": freeze}
+    refuse_without_model(weight_bits, asked=quantize_aware, **head)
     tables = {
         "data.source": data,
         "data.limit": limit,
@@ -309,6 +333,10 @@ def train(
         recipe = recipes.read(network)
         path = None if run is None else request.run_folder(run)
     request.check_numbers(changes)
+    if quantize_aware and start is not None:
+        data_section = recipes.override(recipe, changes).data
+        prepared = prepare(start, data_section, bits=weight_bits, quiet=quiet)
+        recipe = recipes.read_start(prepared)
     if engine not in (None, recipe.engine):
         # options do not carry over to another engine
         recipe = recipes.override(recipe, {"engine_options": {}})

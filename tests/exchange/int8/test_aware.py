@@ -209,18 +209,50 @@ def test_files_compute_the_same_in_their_runtime(
     assert found.difference < 3 / 256  # another order of sums may round elsewhere
 
 
-def test_commands_train_it_and_export_it_without_images(
-    aware: pl.Model, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+def test_commands_prepare_it_train_it_and_export_it_without_images(
+    trained: pl.Model, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    aware.save("aware.pellucid")
+    trained.save("a.pellucid")
     np.savez("data.npz", images=IMAGES, labels=LABELS)
     how = ["--data", "data.npz", "--epochs", "1", "--engine", "numpy", "--run", "on"]
-    assert not main(["train", "--from", "aware.pellucid", *how])
+    how += ["--quantize-aware", "--weight-bits", "4"]
+    assert not main(["train", "--from", "a.pellucid", *how])
     assert not main(["export", "on", "--to", "c", "--int8", "--data", "data.npz"])
-    assert not main(["convert", "aware.pellucid", "converted.int8.c"])
+    assert not main(["convert", "a.aware.pellucid", "converted.int8.c"])
     assert (tmp_path / "converted.int8.c").is_file()
     assert (tmp_path / "runs" / "on" / "on.int8.c").stat().st_size > 1000
+    names = "runs/on/best.pellucid", "a.aware.pellucid"
+    on, prepared = (pl.load(name, engine="numpy") for name in names)
+    assert on.network == prepared.network
+    assert on.network.node("first").layer.bits == 4
+    assert not np.array_equal(
+        on.weights["first.weight"], trained.weights["first.weight"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["mnist-torch", "--quantize-aware"], "--from RUN, whose weights and ranges"),
+        (["mnist-torch", "--weight-bits", "4"], "must go with --quantize-aware; got 4"),
+        (
+            ["--from", "a", "--quantize-aware", "--classes", "3"],
+            "given without --classes; got classes=3. Train with --classes first",
+        ),
+    ],
+)
+def test_the_command_says_what_cannot_be_prepared(
+    options: list[str],
+    sentence: str,
+    tmp_path: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", *options]) == 2
+    assert sentence in " ".join(capsys.readouterr().err.split())
+    assert not list(tmp_path.iterdir())
 
 
 def test_mobilenet_v2_has_an_int8_form() -> None:
@@ -253,6 +285,10 @@ def test_what_does_not_fit_is_refused(
     few = pl.Model(pl.Sequential(pl.Input(4), layer), engine="numpy")
     with pytest.raises(pl.ExchangeError, match="got no FakeQuantize behind 'dense'"):
         exchange.quantize(few)
+    back = exchange.read(exchange.write(aware, tmp_path / "a.onnx"), engine="numpy")
+    (tmp_path / "a.onnx").unlink()
+    with pytest.raises(pl.ExchangeError, match=r"from its \.pellucid file"):
+        exchange.quantize(back, IMAGES)
     odd = pl.Model(pl.Sequential(pl.Input(4), pl.LayerNorm()), engine="numpy")
     with pytest.raises(pl.ExchangeError, match="no int8 form"):
         exchange.prepare_qat(odd, np.zeros((1, 4), np.float32))
