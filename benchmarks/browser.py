@@ -10,24 +10,19 @@ folder, if one is named. Needs npm, and Chromium by Playwright.
 from __future__ import annotations
 
 import argparse
-import functools
-import http.server
 import json
-import shutil
 import statistics
 import subprocess
 import tempfile
-import threading
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import sync_playwright
+from pages import page_of
 
 import pellucid as pl
 
 PACKAGES = ("@tensorflow/tfjs", "@tensorflow/tfjs-backend-wasm", "onnxruntime-web")
 BATCH = 64
-FLAGS = ("--no-sandbox", "--disable-dev-shm-usage")
 PAGE = """<!doctype html><title>benchmark</title>
 <script src="node_modules/@tensorflow/tfjs/dist/tf.es2017.min.js"></script>
 <script
@@ -129,17 +124,6 @@ window.ready = true;
 </script>"""
 
 
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    extensions_map = {  # noqa: RUF012 - as in its base
-        **http.server.SimpleHTTPRequestHandler.extensions_map,
-        ".mjs": "text/javascript",
-        ".wasm": "application/wasm",
-    }
-
-    def log_message(self, *arguments: Any) -> None:
-        """Say nothing."""
-
-
 def prepare(folder: Path, network: str) -> None:
     """Write the network in each format, the page, and get the packages."""
     model = pl.Model(
@@ -166,26 +150,14 @@ def versions(folder: Path) -> str:
 
 def measure(folder: Path, rounds: int) -> dict[str, Any]:
     """Return times in ms by what and by contender, outputs and losses."""
-    handler = functools.partial(_Quiet, directory=str(folder))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    with sync_playwright() as started:
-        browser = started.chromium.launch(
-            executable_path=shutil.which("chromium"), args=list(FLAGS)
-        )
-        page = browser.new_page()
-        page.set_default_timeout(600_000)
-        page.on("console", lambda message: print(f"  {message.text}"[:160]))
-        page.goto(f"http://127.0.0.1:{server.server_port}/index.html")
+    with page_of(folder) as page:
         page.wait_for_function("window.ready")
         found = {"outputs": page.evaluate("window.outputs()")}
         found["losses"] = page.evaluate("window.losses()")
         for what in ("one", "many", "step"):
             asked = f"window.measure({json.dumps(what)}, {rounds})"
             found[what] = page.evaluate(asked)
-        found["browser"] = f"Chromium {browser.version}"
-        browser.close()
-    server.shutdown()
+        found["browser"] = f"Chromium {page.context.browser.version}"
     return found
 
 

@@ -7,6 +7,7 @@ Takes about 70 minutes. Refuses to begin while the machine is busy.
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 import time
@@ -42,9 +43,12 @@ def wait_for_quiet() -> bool:
 
 def main() -> None:
     """Run what there is; the first failure ends it."""
-    given = [word for word in sys.argv[1:] if not word.startswith("--")]
-    folder = Path(given[0]) if given else HERE / "results"
-    if "--anyway" not in sys.argv and not wait_for_quiet():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, nargs="?", default=HERE / "results")
+    parser.add_argument("--anyway", action="store_true")
+    given = parser.parse_args()
+    folder = given.folder
+    if not given.anyway and not wait_for_quiet():
         sys.exit("The machine does something else. To measure all the same: --anyway")
     for arguments in ARGUMENTS:
         command = [sys.executable, "-m", "pellucid", "benchmark", *arguments]

@@ -1,15 +1,19 @@
 """Size, memory and processor time of one network's exports; prints Markdown tables.
 
-Usage: python benchmarks/everywhere.py [NETWORK]
+Usage: python benchmarks/everywhere.py [NETWORK] [--cold]
 
 Everything runs on one thread and is measured in processor time, the least of several
-rounds, so that other work on the machine counts little.
+rounds, so that other work on the machine counts little. With ``--cold`` instead how
+long it takes to export the network for prediction, each target in processes of
+their own with an empty folder for code: seconds from start to end, and of processors.
 """
 
 from __future__ import annotations
 
+import argparse
 import ctypes
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -27,6 +31,14 @@ from pellucid.exchange.native.run import link, runs_here
 from pellucid.exchange.native.targets import TARGETS, find_target
 
 ROUNDS, BATCH = 9, 64
+COLD_ROUNDS = 3
+EXPORT = """
+import sys
+import pellucid as pl
+name, suffix = sys.argv[1:]
+model = pl.load("m.pellucid", engine="numpy")
+pl.exchange.write(model, "net" + suffix, target=name)
+"""
 NODE = """
 import { readFileSync } from "node:fs";
 const model = await import(process.argv[1]);
@@ -112,7 +124,7 @@ def speed(model: pl.Model) -> None:
         for name in (n for n in TARGETS if runs_here(TARGETS[n])):
             rows[f"native, `{name}`"] = native(model, place, name, x, labels)
         pl.exchange.write(model, place / "c.c")
-        command = ["gcc", "-O3", "-march=native", "-shared", "-fPIC", "c.c", "-lm"]
+        command = ["gcc", "-O3", "-shared", "-fPIC", "c.c", "-lm"]
         subprocess.run([*command, "-o", "c.so"], cwd=place, check=True)
         function = ctypes.CDLL(str(place / "c.so")).c_predict
         rows["C export, gcc -O3"] = [least(300, call(function, network, x[0], 1 << 24))]
@@ -130,6 +142,37 @@ def speed(model: pl.Model) -> None:
     for name, found in rows.items():
         cells = [f"{us / 1000:.3f} ms" for us in found] + ["–"] * (3 - len(found))
         print(f"| {name} | " + " | ".join(cells) + " |")
+
+
+def cold(model: pl.Model) -> None:
+    """Print how long an export takes with nothing compiled before."""
+    print("| target | seconds | of processors |\n|---|---:|---:|")
+    for name in TARGETS:
+        suffix = ".wasm.mjs" if name.startswith("wasm") else ".a"
+        found = []
+        for _ in range(COLD_ROUNDS):
+            with tempfile.TemporaryDirectory() as folder:
+                place = Path(folder)
+                model.save(place / "m.pellucid")
+                begin, before = time.perf_counter(), os.times()
+                subprocess.run(
+                    [sys.executable, "-c", EXPORT, name, suffix],
+                    cwd=place,
+                    env=os.environ | {"PELLUCID_CACHE": folder},
+                    check=True,
+                )
+                used = os.times()
+                found.append(
+                    (
+                        time.perf_counter() - begin,
+                        used.children_user
+                        + used.children_system
+                        - before.children_user
+                        - before.children_system,
+                    )
+                )
+        wall, processor = (min(column) for column in zip(*found, strict=True))
+        print(f"| `{name}` | {wall:.2f} | {processor:.2f} |", flush=True)
 
 
 def call(function: Any, network: pl.Network, image: Any, size: int) -> Any:
@@ -167,11 +210,18 @@ def native(model: pl.Model, place: Path, name: str, x: Any, labels: Any) -> list
 
 def main() -> None:
     """Print both tables."""
-    network = pl.zoo(sys.argv[1] if len(sys.argv) > 1 else "mnist-torch")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("network", nargs="?", default="mnist-torch")
+    parser.add_argument("--cold", action="store_true")
+    given = parser.parse_args()
+    network = pl.zoo(given.network)
     optimizer = pl.Adam(1e-3)
     model = pl.Model(
         network, engine="numpy", loss="cross_entropy", optimizer=optimizer, seed=0
     )
+    if given.cold:
+        cold(model)
+        return
     sizes(model)
     speed(model)
 

@@ -13,9 +13,9 @@ lld and llvm.
 
 from __future__ import annotations
 
+import argparse
 import re
 import subprocess
-import sys
 import tempfile
 from math import prod
 from pathlib import Path
@@ -163,8 +163,12 @@ def integers(
     return [flash_of(code), workspace, made.instructions or 0]
 
 
-def main(names: list[str]) -> None:
+def main() -> None:
     """Print a row for each network and kind of code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    usual = ["lenet5", "ds-cnn", "resnet8"]
+    parser.add_argument("networks", nargs="*", default=usual, metavar="NETWORK")
+    names = parser.parse_args().networks
     print("| network | code | flash | RAM | instructions | a multiply-add |")
     print("|---|---|---:|---:|---:|---:|")
     for name in names:
@@ -182,4 +186,4 @@ def main(names: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or ["lenet5", "ds-cnn", "resnet8"])
+    main()

@@ -8,6 +8,7 @@ Prints medians, quartiles, the ratio of medians, and the peak memory of the nump
 
 from __future__ import annotations
 
+import argparse
 import json
 import platform
 import resource
@@ -97,6 +98,7 @@ def own_peak_bytes() -> int:
 
 def main() -> None:
     """Measure and print one JSON object."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     x, y = batch()
     steps = {"numpy": numpy_step(x, y), "torch": torch_step(x, y)}
     times: dict[str, list[float]] = {name: [] for name in steps}

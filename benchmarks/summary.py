@@ -6,8 +6,8 @@ timed, pellucid's median, the best peer's, and the ratio with its quartiles.
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -70,4 +70,6 @@ def median(timing: dict[str, Any]) -> float:
 
 
 if __name__ == "__main__":
-    print(of_folder(Path(sys.argv[1]) if len(sys.argv) > 1 else HERE / "results"))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, nargs="?", default=HERE / "results")
+    print(of_folder(parser.parse_args().folder))

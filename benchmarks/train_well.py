@@ -9,9 +9,9 @@ benchmarks/results/train-well.json.
 
 from __future__ import annotations
 
+import argparse
 import json
 import statistics
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -46,10 +46,16 @@ TECHNIQUES: dict[str, dict[str, Any]] = {
 
 def main() -> None:
     """Train with each technique and seed, and write what it gains."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("technique", nargs="*", metavar="TECHNIQUE")
+    asked = parser.parse_args().technique
+    if unknown := [name for name in asked if name not in TECHNIQUES]:
+        known = ", ".join(TECHNIQUES)
+        parser.error(f"TECHNIQUE must be among {known}; got {unknown[0]!r}.")
     images, _ = pl.data.load("mnist")
     rest, held_out = images.split(HELD_OUT / len(images), seed=0)
     _, train = rest.split(TRAINED / len(rest), seed=0)
-    chosen = sys.argv[1:] or list(TECHNIQUES)
+    chosen = asked or list(TECHNIQUES)
     found: dict[str, list[float]] = {}
     for name in dict.fromkeys(["nothing", *chosen]):
         how = TECHNIQUES[name]
