@@ -199,6 +199,11 @@ class LoweringContext:
         return self.options.amx and self.target.has_amx
 
     @property
+    def has_amx_int8(self) -> bool:
+        """Whether the tiles multiply bytes, too."""
+        return self.has_amx and "+amx-int8" in self.target.features.split(",")
+
+    @property
     def rounds(self) -> bool:
         """Whether what tiles multiply is rounded to bfloat16."""
         return self.options.precision == "bfloat16"

@@ -24,7 +24,7 @@ Intel 64 and IA-32 Architectures Software Developer's Manual, volume 1, chapter 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from llvmlite import ir
@@ -69,11 +69,12 @@ _KINDS: dict[str, list[ir.Type]] = {
     "tileloadd64": [I8, PTR, I64],
     "tilestored64": [I8, PTR, I64],
     "tdpbf16ps": [I8, I8, I8],
+    "tdpbusd": [I8, I8, I8],
 }
 
 
-def _do(b: Builder, name: str, *arguments: Number | Pointer) -> None:
-    """Call one of the instructions; numbers of tiles are part of it."""
+def instruct(b: Builder, name: str, *arguments: Number | Pointer) -> None:
+    """Emit one of the instructions; numbers of tiles are part of it."""
     kinds = _KINDS[name]
     callee = b.unit.declare(f"llvm.x86.{name}", VOID, kinds)
     given = [
@@ -84,16 +85,23 @@ def _do(b: Builder, name: str, *arguments: Number | Pointer) -> None:
 
 
 @contextlib.contextmanager
-def tiles(b: Builder) -> Iterator[None]:
-    """Make all tiles 16 rows of 64 bytes for what is inside; give them back after."""
+def tiles(
+    b: Builder,
+    rows: Sequence[int] = (EDGE,) * 8,
+    row_bytes: Sequence[int] = (64,) * 8,
+) -> Iterator[None]:
+    """Give the eight tiles a shape for what is inside; give them back after."""
     layout = b.scratch("i64", 8)
-    row_bytes = 0x0040_0040_0040_0040
-    words = (1, 0, row_bytes, row_bytes, 0, 0, 0x1010_1010_1010_1010, 0)
+    widths = [
+        sum(n << (16 * i) for i, n in enumerate(row_bytes[at : at + 4]))
+        for at in (0, 4)
+    ]
+    words = (1, 0, *widths, 0, 0, sum(n << (8 * i) for i, n in enumerate(rows)), 0)
     for i, word in enumerate(words):
         layout.store(b.i64(word), i)
-    _do(b, "ldtilecfg", layout)
+    instruct(b, "ldtilecfg", layout)
     yield
-    _do(b, "tilerelease")
+    instruct(b, "tilerelease")
 
 
 def parts(b: Builder, x: Value) -> list[Value]:
@@ -293,9 +301,9 @@ def _multiply_block(
     tile = {cell: n for n, cell in enumerate(cells)}
     for cell in cells:
         if spec.accumulate:
-            _do(b, "tileloadd64", tile[cell], at[cell], 4 * spec.sums_row)
+            instruct(b, "tileloadd64", tile[cell], at[cell], 4 * spec.sums_row)
         else:
-            _do(b, "tilezero", tile[cell])
+            instruct(b, "tilezero", tile[cell])
     free = list(range(_SUMS + rows, 8))
     pairs = PAIRS[spec.parts]
     products = len(cells) * len(pairs)
@@ -307,7 +315,7 @@ def _multiply_block(
             for r in range(rows):
                 if held.get(r) != part:
                     place = a + (part * spec.left_part + r * spec.left_block)
-                    _do(b, "tileloadd64", _SUMS + r, place, 2 * spec.left_row)
+                    instruct(b, "tileloadd64", _SUMS + r, place, 2 * spec.left_row)
                     held[r] = part
             for c in range(columns):
                 # the right's stay for the next part of the left, if there is room
@@ -317,15 +325,15 @@ def _multiply_block(
                 else:
                     number, turn = free[turn % len(free)], turn + 1
                 if columns > len(free) or held.get((0, c)) != other:
-                    _do(b, "tileloadd64", number, place, 4 * spec.right_row)
+                    instruct(b, "tileloadd64", number, place, 4 * spec.right_row)
                     held[0, c] = other
                 for r in range(rows):
-                    _do(b, "tdpbf16ps", tile[r, c], _SUMS + r, number)
+                    instruct(b, "tdpbf16ps", tile[r, c], _SUMS + r, number)
                     if ahead is not None:
                         _ask(b, ahead, asked + step, (made, products))
                     made += 1
     for cell in cells:
-        _do(b, "tilestored64", tile[cell], at[cell], 4 * spec.sums_row)
+        instruct(b, "tilestored64", tile[cell], at[cell], 4 * spec.sums_row)
 
 
 def _ask(b: Builder, ahead: Ahead, step: Value, share: tuple[int, int]) -> None:

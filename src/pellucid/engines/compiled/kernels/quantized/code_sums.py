@@ -149,7 +149,7 @@ def conv_codes(
         corner = m.at(-spec.top_left[0], -spec.top_left[1])
         at = x + (i * (spec.stride[0] * m.row) + corner) + j * step
         starts = [
-            _start(b, (words, bias), channel + v * lanes, lanes, spec)
+            start_of(b, (words, bias), channel + v * lanes, lanes, spec)
             for v in range(vectors)
         ]
         run = spec.words * out
@@ -182,7 +182,7 @@ def conv_codes(
         _blocks(b, spec.y, most, lanes, lambda *at: block(i, *at))
 
 
-def _start(
+def start_of(
     b: Builder,
     places: tuple[Pointer, Pointer],
     at: Value,
@@ -255,7 +255,7 @@ def depthwise_codes(
     def block(i: Value, j: Value, columns: int, channel: Value, vectors: int) -> None:
         corner = m.at(-spec.top_left[0], -spec.top_left[1])
         at = x + (i * (spec.stride[0] * m.row) + corner) + j * step + channel
-        start = _start(b, (words, bias), channel, lanes, spec)
+        start = start_of(b, (words, bias), channel, lanes, spec)
         sums = [start] * columns
         for n in range(0, len(taps), WORD):
             group = words + (channel + out) + n // WORD * out

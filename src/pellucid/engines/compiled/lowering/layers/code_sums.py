@@ -11,15 +11,21 @@ import numpy.typing as npt
 from pellucid.engines.compiled.codegen.cpu import Target
 from pellucid.engines.compiled.kernels.conv.depthwise import depthwise_fits
 from pellucid.engines.compiled.kernels.layout import ImageLayout
-from pellucid.engines.compiled.kernels.quantized import code_scaling, code_sums
+from pellucid.engines.compiled.kernels.quantized import (
+    code_scaling,
+    code_sums,
+    code_sums_amx,
+)
 from pellucid.engines.compiled.kernels.quantized.code_scaling import CodeScaling
 from pellucid.engines.compiled.kernels.quantized.code_sums import CodeSums
+from pellucid.engines.compiled.kernels.quantized.code_sums_amx import TileSums
 from pellucid.engines.compiled.kernels.quantized.dot import Dot, dot_for
 from pellucid.engines.compiled.kernels.quantized.scaling import Rounding
 from pellucid.engines.compiled.kernels.tile import lanes_within
 from pellucid.engines.compiled.lowering import codes
 from pellucid.engines.compiled.lowering.context import LoweringContext
 from pellucid.engines.compiled.lowering.layers import conv
+from pellucid.engines.compiled.program.program_ir import BufferRef
 from pellucid.network import layers as pl
 from pellucid.network.layers import Layer, OneDimensional, Quantized
 from pellucid.network.node import Node
@@ -85,17 +91,26 @@ def lower(low: LoweringContext, node: Node, layer: Quantized) -> None:
     y = codes.write(low, node.name, layer.output)
     spec = describe(layer, x.map, y.map, low.target)
     factors = low.weight(node, "factor")
+    kernel = code_sums.depthwise_codes if spec.is_depthwise else code_sums.conv_codes
+    form: CodeSums | TileSums = spec
+    parts, scratch = y.map.height, list[BufferRef]()
+    if low.has_amx_int8 and code_sums_amx.fits(spec):
+        kernel, form = code_sums_amx.conv_codes_amx, TileSums(spec)
+        parts = form.parts
+        scratch = [BufferRef(low.workspace(form.scratch_size))]
     low.step(
-        code_sums.depthwise_codes if spec.is_depthwise else code_sums.conv_codes,
-        spec,
+        kernel,
+        form,
         x,
         low.weight(node, "weight"),
         low.weight(node, "bias") if spec.has_bias else factors,
         factors,
         y,
+        *scratch,
         node=node.name,
+        why="on AMX" if scratch else "",
         multiply_adds=layer.multiply_adds(*low.network.input_shapes(node)),
-        parts=y.map.height,
+        parts=parts,
     )
 
 
