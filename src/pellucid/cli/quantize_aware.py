@@ -34,8 +34,8 @@ def refuse_without_model(bits: int | None, *, asked: bool, **given: Any) -> None
     for key, value in given.items():
         if value:
             raise RunError(
-                f"train: --quantize-aware must be given without --{key}; got "
-                f"{key}={value!r}. Train with --{key} first, then prepare that run."
+                f"train: --quantize-aware must be given without --{key}; got both. "
+                f"Train with --{key} first, then prepare that run."
             )
 
 

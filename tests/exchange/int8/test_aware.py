@@ -238,7 +238,7 @@ def test_commands_prepare_it_train_it_and_export_it_without_images(
         (["mnist-torch", "--weight-bits", "4"], "must go with --quantize-aware; got 4"),
         (
             ["--from", "a", "--quantize-aware", "--classes", "3"],
-            "given without --classes; got classes=3. Train with --classes first",
+            "given without --classes; got both. Train with --classes first",
         ),
     ],
 )
