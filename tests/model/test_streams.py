@@ -169,6 +169,19 @@ def test_steps_per_epoch_cut_a_generator_and_a_list_alike(
         np.testing.assert_allclose(ours.weights[name], wanted, rtol=1e-5, atol=1e-7)
 
 
+def test_fits_of_a_dataset_in_steps_go_on_where_the_last_one_ended(
+    arrays: tuple[Any, Any],
+) -> None:
+    dataset = torch_loader(arrays).dataset
+    given: dict[str, Any] = {"steps_per_epoch": 2, "batch_size": 4, "progress": False}
+    ours, theirs = model(), model()
+    for _ in range(4):
+        ours.fit(dataset, **given)
+    theirs.fit(dataset, epochs=4, **given)
+    for name, wanted in theirs.weights.items():
+        np.testing.assert_array_equal(ours.weights[name], wanted)
+
+
 def test_data_of_unknown_length(
     arrays: tuple[Any, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -91,8 +91,6 @@ class Stream:
 
     Attributes
     ----------
-    is_exact : bool
-        Whether an epoch can be entered in the middle, its batches being the same.
     is_once : bool
         Whether the source is an iterator, which does not begin anew.
     """
@@ -116,9 +114,6 @@ class Stream:
         self._is_spent = False
         self._steps, self._passes = steps, 0
         self._rest: Iterator[RawBatch] = iter(())
-        self.is_exact = steps is None and (
-            self._is_map or self._is_keras or isinstance(source, list)
-        )
         self.is_once = hasattr(source, "__next__")
 
     @property
@@ -161,6 +156,11 @@ class Stream:
         if self._steps is None:
             yield from self._pass(number, start)
             return
+        if self._is_map:
+            yield from self._steps_of_map(
+                number * self._steps + start, self._steps - start
+            )
+            return
         for given in range(start, self._steps):
             batch = next(self._rest, None)
             if batch is None and not (self.is_once and self._passes):
@@ -202,6 +202,15 @@ class Stream:
         notify = getattr(self._source, "on_epoch_end", None)
         if notify is not None:
             notify()
+
+    def _steps_of_map(self, first: int, count: int) -> Iterator[RawBatch]:
+        """Give so many batches of all passes in a row, from a number on."""
+        length = -(-len(self._source) // self._batch_size)
+        while count and length:
+            number, start = divmod(first, length)
+            yield from islice(self._of_map(number, start), count)
+            done = min(count, length - start)
+            first, count = first + done, count - done
 
     def _of_map(self, number: int, start: int) -> Iterator[RawBatch]:
         order = np.arange(len(self._source))
