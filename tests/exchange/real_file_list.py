@@ -47,9 +47,7 @@ class RealFile:
     def label(self) -> str:
         """Where it is, as the table names it."""
         name = {"pypi": "PyPI", "npm": "npm", "github": "GitHub"}[self.registry]
-        parts = self.path.split("/")
-        shown = "/".join(parts[-2:] if parts[-1] == "model.json" else parts[-1:])
-        return f"{name} {self.package} {self.version}: {shown}"
+        return f"{name} {self.package} {self.version}: {self.path.split('/')[-1]}"
 
 
 def _pypi(package: str, version: str, *paths: str, **more: Any) -> list[RealFile]:

@@ -41,20 +41,18 @@ def choose_weights(
     """
     ours = _group_network(network)
     fitting: dict[str, tuple[WeightMatch, ...]] = {}
-    problems: dict[str, ExchangeError] = {}
+    problems: list[ExchangeError] = []
     for place, shapes in states.items():
         try:
             fitting[place] = match_weights(network, ours, group_weights(shapes))
         except ExchangeError as error:
-            problems[place] = error
+            problems.append(error)
     if not fitting:
-        raise problems[max(problems, key=lambda place: len(states[place]))]
+        raise problems[0]
     if len(fitting) > 1:
-        keys = "".join(f"[{key!r}]" for key in next(iter(fitting)).split("."))
         raise ExchangeError(
             "import: a checkpoint must hold one set of weights for the network; got "
-            f"{', '.join(fitting)}. Save the one that you want by itself: "
-            f"torch.save(torch.load(FILE){keys}, NEW)."
+            f"{', '.join(fitting)}. Save the one that you want by itself."
         )
     ((place, matches),) = fitting.items()
     return place, matches

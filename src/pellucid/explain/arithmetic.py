@@ -23,14 +23,7 @@ from pellucid.explain.values import (
 )
 from pellucid.model import Model
 from pellucid.network import Node
-from pellucid.network.layers import (
-    Input,
-    Pointwise,
-    Softmax,
-    find_entry,
-    is_own,
-    operation_of,
-)
+from pellucid.network.layers import Input, Pointwise, Softmax, find_entry, is_own
 
 Activations = dict[str, Array]
 
@@ -159,7 +152,7 @@ def _explain_element(
     is_followed = len(followers) == 1 and not isinstance(node.layer, Input)
     return Arithmetic(
         node=node.name,
-        layer=type(operation_of(node.layer)).__name__,
+        layer=type(node.layer).__name__,
         at=at,
         equation=done.equation,
         terms=done.terms,

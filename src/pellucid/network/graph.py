@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -223,15 +222,10 @@ class Network:
     @property
     def parameter_count(self) -> int:
         """Number of parameters, frozen ones included, buffers not."""
-        return sum(math.prod(w.shape) for w in self.weights if w.spec.is_parameter)
-
-    @property
-    def integer_weight_count(self) -> int:
-        """Number of weights that are integers, which training does not change."""
         return sum(
-            math.prod(w.shape)
+            functools.reduce(lambda a, b: a * b, w.shape, 1)
             for w in self.weights
-            if w.spec.role == "weight" and w.dtype is not None
+            if w.spec.is_parameter
         )
 
     @functools.cached_property

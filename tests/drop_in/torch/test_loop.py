@@ -389,3 +389,41 @@ def test_dropout_draws_other_masks_each_time_and_none_in_evaluation() -> None:
     drop_in.eval()
     with torch.no_grad():
         assert torch.equal(drop_in(x), drop_in(x))
+
+
+def test_functional_call_takes_other_tensors_and_gives_them_gradients(
+    pair: tuple[Any, Any],
+) -> None:
+    fresh = nn.Linear(3, 2)
+    rows = torch.randn(4, 3)
+    for one, x in ((pair, batch()[0]), ((fresh, pl.compile(fresh, threads=1)), rows)):
+        found = []
+        for module in one:
+            others = {
+                name: (1.5 * parameter.detach()).requires_grad_()
+                for name, parameter in module.named_parameters()
+            }
+            output = torch.func.functional_call(module, others, (x,))
+            loss = output.square().mean()
+            found.append(torch.autograd.grad(loss, list(others.values())))
+        for mine, theirs in zip(found[1], found[0], strict=True):
+            close(mine, theirs, 1e-4)
+    close(one[1](rows).detach(), fresh(rows).detach())  # and with its own again
+
+
+def test_transforms_of_functions_are_refused() -> None:
+    drop_in: Any = pl.compile(nn.Linear(3, 2), threads=1)
+    with pytest.raises(pl.ExchangeError, match=r"outside of torch\.func's transforms"):
+        torch.func.grad(lambda x: drop_in(x).sum())(torch.randn(4, 3))
+
+
+@pytest.mark.parametrize("trains", [True, False])
+def test_weights_that_are_no_numbers_give_none(trains: bool) -> None:
+    drop_in: Any = pl.compile(nn.Linear(3, 2), threads=1).train(trains)
+    kept = copy.deepcopy(drop_in.state_dict())
+    x = torch.randn(4, 3)
+    with torch.no_grad():
+        drop_in.weight.fill_(torch.nan)
+        assert drop_in(x).isnan().all()
+        drop_in.load_state_dict(kept)
+        close(drop_in(x), F.linear(x, kept["weight"], kept["bias"]))

@@ -75,9 +75,7 @@ class CompiledShape:
         #: whether its predictions were found to be the module's
         self.has_predicted = False
         self._names = [n for n, p in tensors.items() if n in self.copies.tensors]
-        self.buffers = [
-            n for n in self._names if not isinstance(tensors[n], torch.nn.Parameter)
-        ]
+        self.buffers = [n for n in self._names if n not in traced.parameters]
         self._has_one_value = any(
             isinstance(node.layer, BatchNorm)
             and node.layer.trainable

@@ -43,6 +43,12 @@ class DropIn(nn.Module):
         if named:
             bound = inspect.signature(self._pellucid.forward).bind(*inputs, **named)
             inputs = tuple(bound.arguments.values())
+        if torch._C._functorch.peek_interpreter_stack() is not None:
+            raise ExchangeError(
+                "compile: a drop-in must be called outside of torch.func's transforms "
+                "(grad, vmap, jvp and the like), which differentiate operators of "
+                "PyTorch; got a call inside of one. Call the module itself there."
+            )
         if not inputs or not all(isinstance(x, torch.Tensor) for x in inputs):
             raise ExchangeError(
                 "compile: the module must be called with tensors; got "

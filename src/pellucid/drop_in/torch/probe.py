@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -47,10 +47,11 @@ def check_network(
         session = make("numpy").build(shape.traced.network, state=state)
         return shape.out(session.predict(shape.images(images)))
 
-    for given in (_moved(tensors), tensors):
+    for given in (_moved(tensors, shape.buffers), tensors):
         shape.take(given)
-        if _compare(source, predict, given, shapes, is_own=given is tensors):
+        if _compare(source, predict, given, shapes):
             return
+    _refuse_unknown()
 
 
 def check_prediction(
@@ -70,9 +71,13 @@ def check_prediction(
     def predict(images: Inputs) -> Any:
         return shape.finish(shape.predict(images))
 
-    for given in (_moved(tensors), tensors) if is_new else (tensors,):
+    moved = _moved(tensors, shape.buffers)
+    found = []
+    for given in (moved, tensors) if is_new else (tensors,):
         shape.take(given)
-        _compare(source, predict, given, shapes, is_own=given is tensors)
+        found.append(_compare(source, predict, given, shapes))
+    if is_new and not any(found):
+        _refuse_unknown()
 
 
 def _compare(
@@ -80,12 +85,10 @@ def _compare(
     predict: Callable[[Inputs], Any],
     given: Mapping[str, Any],
     shapes: Shapes,
-    *,
-    is_own: bool,
 ) -> bool:
-    """Compare outputs of a random batch; return whether they could be compared.
+    """Compare outputs of a random batch; return whether all could be compared.
 
-    Weights that are not the module's may lead to infinity.
+    Where they are infinite or no number, the module's own are as good as any.
     """
     random = np.random.default_rng(20)
     images = tuple(
@@ -99,28 +102,35 @@ def _compare(
     for one, other in zip(*map(pytree.tree_leaves, (found, expected)), strict=True):
         is_finite = bool(other.isfinite().all())
         are_finite &= is_finite
-        if is_own or is_finite:
+        if is_finite:
             _check_same(one, other)
     return are_finite
 
 
-def _moved(tensors: Mapping[str, Any]) -> dict[str, Any]:
-    """Return other values for tensors, none all zero: a head of zeros hides the rest.
+def _refuse_unknown() -> None:
+    raise ExchangeError(
+        "compile: the module must give finite outputs for random inputs, with its own "
+        "weights or others of their size, as the engine's are compared with them; got "
+        "infinite ones, or NaN."
+    )
 
-    Those of buffers are positive, as variances must be.
+
+def _moved(tensors: Mapping[str, Any], buffers: Collection[str]) -> dict[str, Any]:
+    """Return other values for tensors, all finite and none all zero.
+
+    A head of zeros hides the rest. Those of buffers are positive, as variances must be.
     """
     generator = torch.Generator().manual_seed(20)
     found = {}
     for name, tensor in tensors.items():
         values = tensor.detach()
-        if values.any():
+        if values.any() and values.isfinite().all():
             factors = torch.empty(values.shape).uniform_(0.5, 1.5, generator=generator)
             values = values * factors
         else:
             size = max(values[0].numel() if values.dim() > 1 else 16, 1)
             values = torch.empty(values.shape).normal_(generator=generator) / size**0.5
-        is_buffer = not isinstance(tensor, torch.nn.Parameter)
-        found[name] = values.abs() if is_buffer else values
+        found[name] = values.abs() if name in buffers else values
     return found
 
 

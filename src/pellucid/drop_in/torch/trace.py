@@ -43,8 +43,9 @@ class Trace:
     buffers that count batches; ``integers`` other buffers of integers, whose values
     are part of the trace. ``log_axes`` are the axes along which the outputs'
     log-softmax is taken, None of one that ends in none; ``structure`` is how the
-    module returns its outputs. ``still`` are the running means of batch norms that are
-    in evaluation where the module trains.
+    module returns its outputs. ``parameters`` are the names of its parameters.
+    ``still`` are the running means of batch norms that are in evaluation where the
+    module trains.
     """
 
     network: Network
@@ -56,6 +57,7 @@ class Trace:
     outputs: tuple[Tensor, ...]
     log_axes: tuple[int | None, ...]
     structure: Any
+    parameters: frozenset[str]
     still: frozenset[str] = frozenset()
 
     def frozen(self, trained: set[str]) -> Trace:
@@ -146,6 +148,7 @@ def trace(module: Any, shapes: Shapes, modes: Modes) -> Trace:
         outputs=ends,
         log_axes=axes,
         structure=structure,
+        parameters=frozenset(learned),
         still=still,
     )
 
@@ -164,7 +167,12 @@ def _export(module: Any, shapes: Shapes, modes: Modes) -> tuple[Archive, Any]:
     for x in inputs:
         batch[x] = {0: torch.export.Dim("batch")}
     try:
-        with in_mode(module, modes), _averaging(module), warnings.catch_warnings():
+        with (
+            in_mode(module, modes),
+            _averaging(module),
+            _as_parameters(module),
+            warnings.catch_warnings(),
+        ):
             # recurrent layers keep lists of their weights
             warnings.filterwarnings("ignore", message="The tensor attribute")
             program = torch.export.export(module, inputs, dynamic_shapes=batch)
@@ -204,6 +212,25 @@ def find_averaging(module: Any) -> list[Any]:
         and part.momentum is None
         and part.running_mean is not None
     ]
+
+
+@contextlib.contextmanager
+def _as_parameters(module: Any) -> Iterator[None]:
+    """Let tensors that stand in for parameters, as in `functional_call`, be ones."""
+    found = [
+        (part._parameters, name, tensor)
+        for part in module.modules()
+        for name, tensor in part._parameters.items()
+        if tensor is not None and not isinstance(tensor, nn.Parameter)
+    ]
+    try:
+        for parameters, name, tensor in found:
+            own = nn.Parameter(tensor.detach(), tensor.requires_grad)
+            parameters[name] = own
+        yield
+    finally:
+        for parameters, name, tensor in found:
+            parameters[name] = tensor
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ from pellucid.exchange.onnx.attributes import read_attributes
 
 Array = npt.NDArray[Any]
 _NOTHING = object()
+_EVERY = object()
 
 
 class OperatorView:

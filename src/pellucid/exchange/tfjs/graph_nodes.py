@@ -29,12 +29,6 @@ class Node:
         shown = {k: v for k, v in self.attributes.items() if isinstance(v, plain)}
         return OperatorRef(self.operator, self.name, shown)
 
-    def only(self, **allowed: Any) -> None:
-        """Refuse attributes that do not have the value that can be represented."""
-        for name, value in allowed.items():
-            if self.attributes.get(name, value) != value:
-                self.ref.refuse(f"have {name}={value!r}", repr(self.attributes[name]))
-
 
 def parse_nodes(nodes: Sequence[Mapping[str, Any]]) -> list[Node]:
     """Return the nodes of a graph so that each stands behind those that it reads.
