@@ -70,18 +70,23 @@ def test_a_variation_of_a_network_without_a_last_layer_is_refused():
         wish.recipe()
 
 
-def test_variations_train_beside_the_run():
-    wish = TrainingRequest(
+def xor_wish(epochs: int, **more: object) -> TrainingRequest:
+    """Ask for a training of the classic network."""
+    return TrainingRequest(
         network="xor-one-hidden",
         data="xor",
         engines=["numpy"],
         optimizer="sgd",
         learning_rate=0.5,
-        epochs=300,
+        epochs=epochs,
         images=4,
         batch_size=4,
-        beside=["rate-times-10", "zeros"],
+        **more,
     )
+
+
+def test_variations_train_beside_the_run():
+    wish = xor_wish(300, beside=["rate-times-10", "zeros"])
     shared = SharedModel(small_model(), "x")
     training = LiveTraining(wish, shared, wish.recipe())
     for lane in training.lanes:
@@ -116,16 +121,7 @@ def test_a_training_follows_its_recipe(monkeypatch):
         }
     )
     monkeypatch.setattr("pellucid.studio.live_training.read", lambda name: read_recipe)
-    wish = TrainingRequest(
-        network="xor-one-hidden",
-        data="xor",
-        engines=["numpy"],
-        optimizer="sgd",
-        learning_rate=0.5,
-        epochs=3,
-        images=4,
-        batch_size=4,
-    )
+    wish = xor_wish(3)
     shared = SharedModel(small_model(), "x")
     training = LiveTraining(wish, shared, wish.recipe())
     (lane,) = training.lanes
