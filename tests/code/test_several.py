@@ -196,3 +196,44 @@ def test_what_scripts_have_not_is_refused_by_name(
     given = recipe(tmp_path / "pairs.npz", **changes)
     with pytest.raises(pl.PellucidError, match=message):
         write_script(pairs(free=True), framework, recipe=given, data="x.npz")
+
+
+def test_an_image_that_is_joined_flat_keeps_its_channels_last(
+    tmp_path: Path, run_script: Any
+) -> None:
+    """Only one dense layer alone can take its rows in another order."""
+    pytest.importorskip("torch")
+    image, facts = pl.Input(6, 6, 1, name="left"), pl.Input(3, name="class")
+    flat = pl.Flatten()(pl.Conv2D(3, kernel_size=3, activation="relu")(image))
+    place = pl.Dense(2, name="place")(pl.Concat()(flat, facts))
+    outputs = [pl.Dense(3, name="kind")(flat), place]
+    network = pl.Network(inputs=[image, facts], outputs=outputs, name="joined")
+    data = tmp_path / "pairs.npz"
+    np.savez(data, **arrays())
+    losses = {name: LOSSES[name] for name in ("kind", "place")}
+    wanted = recipe(data, loss=losses, epochs=1)
+    model = pl.Model(
+        network,
+        engine="numpy",
+        loss=loss_of(wanted, network),
+        optimizer=pl.SGD(0.05, momentum=0.9),
+        seed=3,
+    )
+    script = write_script(
+        network,
+        "torch",
+        recipe=wanted,
+        data=str(data),
+        weights=model.weights,
+        name="made.py",
+    )
+    path, _ = script.write(tmp_path / "made.py")
+    train, test = load_several(data, network.inputs, network.outputs)
+    model.fit(train, epochs=1, batch_size=8, shuffle=False, progress=False)
+    lines = run_script(path, "--epochs", "1").splitlines()
+    said = dict(line.split(": ") for line in lines if line.startswith("test "))
+    found = model.evaluate((test.images, test.labels))
+    assert float(said["test place mean absolute error"]) == pytest.approx(
+        found["place_mean_absolute_error"], abs=1e-4
+    )
+    assert float(said["test kind accuracy"]) == pytest.approx(found["kind_accuracy"])

@@ -298,7 +298,7 @@ class ScriptSpec:
 
 
 def flattened_shape(network: Network, dense: Node) -> Shape | None:
-    """Return the image shape that a dense layer's rows come from, if one was flattened.
+    """Return the image shape whose order a dense layer's rows take on, if one does.
 
     Looks back over activations and dropout.
     """
@@ -306,7 +306,18 @@ def flattened_shape(network: Network, dense: Node) -> Shape | None:
     node = network.node(name)
     while isinstance(node.layer, ORDERLESS):
         node = network.node(node.inputs[0])
-    if not isinstance(node.layer, nl.Flatten):
+    if not isinstance(node.layer, nl.Flatten) or not takes_order_on(network, node):
         return None
     shape = network.shapes[node.inputs[0]]
     return shape if len(shape) == 3 else None
+
+
+def takes_order_on(network: Network, flatten: Node) -> bool:
+    """Return whether one dense layer alone reads what was flattened, in any order."""
+    node = flatten
+    while node is flatten or isinstance(node.layer, ORDERLESS):
+        readers = network.consumers[node.name]
+        if len(readers) != 1 or node.name in network.outputs:
+            return False
+        (node,) = readers
+    return isinstance(node.layer, nl.Dense)

@@ -99,7 +99,9 @@ def load_several(
     """
     path = Path(source).expanduser()
     if path.suffix.lower() != ".npz" or not path.exists():
-        got = "another file" if path.exists() else "nothing there"
+        got = "nothing there"
+        if path.exists():
+            got = "a folder" if path.is_dir() else "another file"
         raise DataError(
             "load: data of a network with several inputs or outputs must be a .npz "
             f"with arrays called {', '.join((*inputs, *outputs))}; got "

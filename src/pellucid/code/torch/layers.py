@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pellucid.code.pointwise import TORCH, body, title
-from pellucid.code.script_spec import ORDERLESS, ScriptSpec
+from pellucid.code.script_spec import ScriptSpec, takes_order_on
 from pellucid.code.text import call_words, number
 from pellucid.engines.framework_layers import LayerCall
 from pellucid.engines.framework_layers.torch import CALLS, OWN_MODULES, pad_order
@@ -70,8 +70,8 @@ def module_lines(spec: ScriptSpec, node: Node) -> Modules:
         return [f"{pointwise_class(spec, node.layer)}()"]
     if type(node.layer) not in CALLS:
         return []
-    if isinstance(node.layer, nl.Flatten):
-        _check_order(spec, node)
+    if isinstance(node.layer, nl.Flatten) and _needs_order(spec, node):
+        return ["FlattenChannelsLast()"]
     call = CALLS[type(node.layer)](node.layer, spec.shape(node))
     text = _text(call)
     if call.pads is None:
@@ -128,17 +128,8 @@ _REFUSED = {
 }
 
 
-def _check_order(spec: ScriptSpec, node: Node) -> None:
-    """Refuse a Flatten of images whose order no dense layer takes on."""
+def _needs_order(spec: ScriptSpec, node: Node) -> bool:
+    """Return whether what reads a flattened image needs the channels last."""
     shape = spec.shape(node)
-    if len(shape) == 3 and shape[:2] != (1, 1) and shape[2] != 1:
-        name = node.name
-        while True:
-            readers = spec.network.consumers[name]
-            if len(readers) != 1 or not isinstance(
-                readers[0].layer, (*ORDERLESS, nl.Dense)
-            ):
-                raise spec.refuse(node, "no dense layer takes its order on")
-            if isinstance(readers[0].layer, nl.Dense):
-                break
-            name = readers[0].name
+    has_orders = len(shape) == 3 and shape[:2] != (1, 1) and shape[2] != 1
+    return has_orders and not takes_order_on(spec.network, node)

@@ -62,6 +62,12 @@ _CLASSES = {
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return super().forward(x.movedim(1, -1)).movedim(-1, 1)
 ''',
+    "FlattenChannelsLast": '''class FlattenChannelsLast(nn.Flatten):
+    """Flatten (N, C, H, W) row by row, all channels of a pixel together."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x.movedim(1, -1))
+''',
     "FeaturePReLU": '''class FeaturePReLU(nn.PReLU):
     """A PReLU over the channels of tokens (N, L, C)."""
 
