@@ -95,7 +95,7 @@ def native(path: Path) -> tuple[Callable[[], Any], int]:
 
 def in_c(path: Path, *flags: str) -> Callable[[], Any]:
     """Return a call of int8 C."""
-    library = path.with_suffix(f"{len(flags)}.so")
+    library = path.with_suffix(f".{len(flags)}.so")
     command = ["gcc", "-O3", *flags, "-shared", "-fPIC", path, "-o", library]
     subprocess.run(command, check=True)
     sizes = _sizes(path.with_suffix(".h"), "INPUTS", "OUTPUTS", "WORKSPACE")
