@@ -90,7 +90,7 @@ def in_node(folder: Path, arguments: list[Any]) -> dict[str, Any]:
 def in_chromium(folder: Path, arguments: list[Any]) -> dict[str, Any]:
     """Return the same of an isolated page."""
     with page_of(folder, is_isolated=True) as page:
-        page.wait_for_function("window.measure")
+        page.wait_for_function("Boolean(window.measure)")
         given = ", ".join(map(json.dumps, arguments))
         found: dict[str, Any] = page.evaluate(f"window.measure({given})")
         return found
