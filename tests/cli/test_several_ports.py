@@ -300,12 +300,3 @@ def test_classes_of_one_output_are_drawn_as_often(pellucid: Any) -> None:
     assert '[class_weight]\nkind_softmax = "balanced"' in recipe
     again = pellucid("train", "--resume", "even", "--epochs", "2", "--quiet")
     assert again.code == 0, again.err
-
-
-def test_the_plan_is_profiled(pellucid: Any) -> None:
-    Path("finder.json").write_text(dumps(finder()))
-    how = ("--batch", "2", "--train", "--rounds", "1")
-    for network in ("finder.json", "pairs.json"):
-        answer = pellucid("profile", network, *how, "--json")
-        assert answer.code == 0, answer.err
-        assert answer.json["layers"]

@@ -19,6 +19,7 @@ from pellucid.benchmark.rounds import BenchmarkConfig, BenchmarkRunner
 from pellucid.benchmark.setting import Record, Setting
 from pellucid.errors import EngineError
 from pellucid.network import Network
+from pellucid.network.ports import has_several
 
 #: networks of the zoo, and the sizes of their images in pixels
 SUITE = (
@@ -125,6 +126,8 @@ def _run(
         for network in described:
             for batch in part.batch_sizes:
                 inputs = describe_inputs(network)
+                if not has_several(network):  # the size of an image
+                    inputs = inputs.rpartition("×")[0]
                 name = f"{network.name}, {inputs}, batch {batch}, {part.title}"
                 case = Case(
                     name=name,
