@@ -74,6 +74,25 @@ def test_optimizers_are_kerass(
     same_state(twins[1], twins[0])
 
 
+def test_the_velocity_goes_on_where_the_rate_is_zero(
+    make: Any, batch: Any, same_state: Any
+) -> None:
+    x, _ = batch
+    target = np.random.default_rng(1).normal(size=(40, 2))
+
+    def optimizer() -> Any:
+        decay = keras.optimizers.schedules.PiecewiseConstantDecay
+        rates = decay([1, 4], [0.01, 0.0, 0.02])
+        return keras.optimizers.SGD(rates, momentum=0.9)
+
+    loss = keras.losses.Huber(0.3)  # whose configuration leaves delta out
+    twins = [
+        make(end=None, outputs=2, optimizer=optimizer(), loss=loss) for _ in range(2)
+    ]
+    _compare(*twins, x, target)
+    same_state(twins[1], twins[0])
+
+
 def test_what_has_no_counterpart_runs_on_keras_and_says_so(
     make: Any, batch: Any, same_state: Any, capsys: Any
 ) -> None:

@@ -112,7 +112,8 @@ def _name_of(keras: Any, given: Any) -> tuple[str, Mapping[str, Any]]:
     """Return a loss's name in the table, and its configuration."""
     for name, (function, *_) in _LOSSES.items():
         if type(given) is getattr(keras.losses, name):
-            return name, given.get_config()
+            # configurations leave some settings out, as Huber its delta
+            return name, {**given.get_config(), **given._fn_kwargs}
         if given is getattr(keras.losses, function):
             return name, {}
     return getattr(given, "__name__", type(given).__name__), {}

@@ -25,6 +25,8 @@ from pellucid.errors import ExchangeError
 from pellucid.exchange.keras_objects import configuration
 
 Shapes = tuple[tuple[int, ...], ...]
+#: a rate below which a velocity without it cannot be told from the one with it
+_LEAST_RATE = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +144,16 @@ class Runner:
             measures = self.measures
             return compiled.train_with(measures, variables, inputs, y, weights)
         rate = float(self._keras.ops.convert_to_tensor(optimizer.learning_rate))
+        if rate < _LEAST_RATE and _folds_rate(kind):  # where Keras's velocity goes on
+            self.synchronize()
+            compiled.take()
+            variables = self._trains().variables
+            return compiled.train_with(self.measures, variables, inputs, y, weights)
         if self._ahead is None:
             compiled.take_slots(self._slots(compiled, kind), _factor(kind, rate, -1))
             compiled.session.step = int(optimizer.iterations.numpy())
         elif rate != self._rate and _folds_rate(kind):
-            compiled.scale_slots(_ratio(self._rate, rate))
+            compiled.scale_slots((self._rate or 0.0) / rate)
         loss, outputs = compiled.train_step(inputs, y, weights, rate=rate)
         self._ahead, self._rate = compiled, rate
         return self.measures.train(y, outputs, weights, loss, compiled.ends)
@@ -322,23 +329,7 @@ def _factor(kind: OptimizerKind, rate: float, power: int) -> float:
     """Return by what Keras's slot is our slot (−1), or ours is Keras's (1)."""
     if not _folds_rate(kind):
         return 1.0
-    return -(rate**power) if rate else 0.0
-
-
-def _ratio(before: float | None, now: float) -> float:
-    """Return what a slot is multiplied by when the learning rate changes.
-
-    Raises
-    ------
-    ExchangeError
-        If the velocity goes on at a rate of 0.
-    """
-    if not now and before:
-        raise ExchangeError(
-            "compile: learning_rate must stay above 0 with momentum; got 0 after "
-            f"{before:g}."
-        )
-    return (before or 0.0) / now if now else 1.0
+    return -(rate**power)
 
 
 def _seed(model: Any) -> int:
