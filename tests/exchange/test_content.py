@@ -86,6 +86,6 @@ def test_nothing_that_could_run_code_is_unpickled(tmp_path):
 
     path = tmp_path / "model.ckpt"
     path.write_bytes(pickle.dumps({"state_dict": Harm()}, protocol=2))
-    with pytest.raises(pl.ExchangeError, match="must be"):
+    with pytest.raises(pl.ExchangeError, match="must "):
         exchange.read(path, engine="numpy", network=pl.zoo("xor-one-hidden"))
     assert not marker.exists()

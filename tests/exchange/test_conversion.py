@@ -171,6 +171,43 @@ def test_int8_needs_images_to_calibrate_on(folder, capsys, model_of):
     assert "must go with an int8 format" in capsys.readouterr().err
 
 
+def test_weights_constants_and_integers_are_converted_as_they_are_imported(
+    folder, capsys, model_of
+):
+    pytest.importorskip("torch", reason="torch is not installed")
+    model = model_of(pl.zoo("xor-one-hidden"))
+    exchange.write(model, folder / "weights.pt")
+    command = ("convert", "weights.pt", "a.npz", "--json")
+    assert called(*command) == 2
+    assert "--network NAME" in capsys.readouterr().err
+    assert called(*command, "--network", "xor-one-hidden") == 0
+    assert json.loads(capsys.readouterr().out)["files"][1]["relative"] == 0
+    write_product("product.onnx")
+    assert called("convert", "product.onnx", "b.npz", "--constant", "rate=2") == 0
+    assert exchange.read("b.npz", engine="numpy").predict(np.ones((1, 3))).max() == 2
+    images = np.random.default_rng(0).normal(size=(9, 4)).astype(np.float32)
+    dense = model_of(pl.Sequential(pl.Input(4), pl.Dense(3)))
+    exchange.write(dense, folder / "q.int8.tflite", calibration=images)
+    capsys.readouterr()
+    assert called("convert", "q.int8.tflite", "c.onnx", "--dequantize", "--json") == 0
+    rows = json.loads(capsys.readouterr().out)["files"]
+    assert rows[1]["relative"] < 1e-5
+    assert called("convert", "q.int8.tflite", "c.keras") == 2
+    assert "(--dequantize)" in capsys.readouterr().err
+
+
+def write_product(path):
+    entries = [
+        helper.make_tensor_value_info("x", TensorProto.FLOAT, ("N", 3)),
+        helper.make_tensor_value_info("rate", TensorProto.FLOAT, ()),
+    ]
+    end = helper.make_tensor_value_info("y", TensorProto.FLOAT, ("N", 3))
+    node = helper.make_node("Mul", ["x", "rate"], ["y"])
+    graph = helper.make_graph([node], "g", entries, [end])
+    opset = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=9), path)
+
+
 def test_the_report_names_the_place_of_the_file(tmp_path, model_of):
     network = pl.Sequential(pl.Input(4), pl.Dense(3))
     images = np.ones((2, 4), np.float32)

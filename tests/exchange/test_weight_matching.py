@@ -161,7 +161,9 @@ def test_two_sets_of_weights_are_ambiguous(theirs, tmp_path):
     state = theirs.state_dict()
     torch.save({"model": state, "model_ema": state}, tmp_path / "weights.pth")
     network = ours(is_shortcut_first=False)
-    with pytest.raises(pl.ExchangeError, match=r"one set of weights.*model, model_ema"):
+    with pytest.raises(
+        pl.ExchangeError, match=r"got model, model_ema.*\(FILE\)\['model'\]"
+    ):
         exchange.read(tmp_path / "weights.pth", engine="numpy", network=network)
 
 
@@ -182,7 +184,10 @@ def test_files_without_weights_are_refused(content, message, tmp_path):
 
 def test_pickled_modules_are_refused(theirs, tmp_path):
     torch.save(theirs, tmp_path / "weights.pth")
-    with pytest.raises(pl.ExchangeError, match="must be a whole state_dict"):
+    with pytest.raises(
+        pl.ExchangeError,
+        match=r"as no code of a file is run; got an object of [\w.]+\.Theirs",
+    ):
         exchange.read(
             tmp_path / "weights.pth", engine="numpy", network=pl.zoo("resnet20")
         )

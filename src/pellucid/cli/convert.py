@@ -25,6 +25,9 @@ def convert(
     ] = False,
     format: import_options.Format = None,
     input_size: import_options.InputSize = None,
+    constant: import_options.Constants = None,
+    network: import_options.Network = None,
+    dequantize: import_options.Dequantize = False,
     to: Annotated[
         Optional[str],  # noqa: UP045 - typer reads it at run time
         typer.Option("--to", help="The format to write. Default: from TARGET's name."),
@@ -48,9 +51,12 @@ def convert(
     pellucid convert model.onnx model.c
     pellucid convert model.onnx model.safetensors --nodes
     pellucid convert model.onnx model.int8.tflite --calibration photos/ --preset unit
+    pellucid convert checkpoint.pth model.onnx --network resnet20
+    pellucid convert theirs.int8.tflite model.c --dequantize
     """
     from pellucid.errors import ExchangeError
     from pellucid.exchange import formats, read
+    from pellucid.network import load_network
 
     entry = formats.find_to_write(target, to)
     given = formats.find_to_read(source, format)
@@ -70,7 +76,16 @@ def convert(
         )
     how = import_options.parse_preprocessing(preset, scale, mean, std, channel_order)
     shape = import_options.parse_input_size(input_size)
-    model = read(source, engine="numpy", format=given.name, input_shape=shape, **how)
+    model = read(
+        source,
+        engine="numpy",
+        format=given.name,
+        input_shape=shape,
+        constants=import_options.parse_constants(constant),
+        network=None if network is None else load_network(network),
+        dequantize=dequantize,
+        **how,
+    )
     if entry.is_calibrated and calibration is None:
         check_ranges(model, entry)
     images = sample_images(model)

@@ -28,15 +28,7 @@ def import_(
     format: import_options.Format = None,
     input_size: import_options.InputSize = None,
     constant: import_options.Constants = None,
-    network: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(
-            "--network",
-            metavar="NETWORK",
-            help="What weights without layers (a PyTorch state_dict) belong to: a name "
-            "of the zoo, or a .json or .py file.",
-        ),
-    ] = None,
+    network: import_options.Network = None,
     preset: import_options.Preset = None,
     scale: import_options.Scale = None,
     mean: import_options.Mean = None,

@@ -29,6 +29,15 @@ Dequantize = Annotated[
         help="Turn an integer network into a float network, which can be trained.",
     ),
 ]
+Network = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        "--network",
+        metavar="NETWORK",
+        help="What weights without layers (a PyTorch state_dict) belong to: a name of "
+        "the zoo, or a .json or .py file.",
+    ),
+]
 Preset = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option(

@@ -20,12 +20,6 @@ from pellucid.errors import DataError
 Part: TypeAlias = Literal["train", "test"]
 Kind: TypeAlias = Literal["images", "labels"]
 
-#: what MNIST's four files are called
-FILES: Final = tuple(
-    f"{part}-{kind}.gz"
-    for part in ("train", "t10k")
-    for kind in ("images-idx3-ubyte", "labels-idx1-ubyte")
-)
 _NAME: Final = re.compile(
     r"(?:(?P<prefix>.+)-)?(?P<part>train|test|t10k)-"
     r"(?P<kind>images[-.]idx3|labels[-.]idx1)-ubyte(?:\.gz)?",

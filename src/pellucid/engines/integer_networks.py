@@ -6,7 +6,7 @@ from pellucid.errors import UnsupportedLayerError
 from pellucid.network import Network
 from pellucid.network.layers import INTEGER_LAYERS, Layer
 
-_ADVICE = "Read its file with dequantize=True for a float network."
+_ADVICE = "Read its file with dequantize=True (--dequantize) for a float network."
 
 
 def find_integer_layer(network: Network) -> Layer | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Any
 from pellucid.errors import ExchangeError
 
 _DEPTH = 4
+#: how PyTorch names an object that it does not make of a file
+_OBJECT = re.compile(r"GLOBAL ([\w.]+)")
 #: what checkpoints hold beside weights, and whose tensors are none
 _BESIDE = ("optim", "sched", "scaler", "amp", "loss", "rng")
 
@@ -24,8 +27,10 @@ def load_checkpoint(path: Path) -> Any:
 
     Raises
     ------
+    ExchangeError
+        If it holds other objects, whose making would run code.
     Exception
-        Whatever PyTorch raises on a damaged file, or one with other objects.
+        Whatever PyTorch raises on a damaged file.
     """
     import numpy as np
     import torch
@@ -36,7 +41,17 @@ def load_checkpoint(path: Path) -> Any:
     known = [*plain, (scalar, "numpy.core.multiarray.scalar")]
     with warnings.catch_warnings(), torch.serialization.safe_globals(known):
         warnings.simplefilter("ignore")  # what it warns of, it refuses next
-        return torch.load(path, map_location="cpu", weights_only=True)
+        try:
+            return torch.load(path, map_location="cpu", weights_only=True)
+        except Exception as error:
+            found = _OBJECT.search(str(error))
+            if found is None:
+                raise
+            raise ExchangeError(
+                f"import: '{path}' must hold tensors and plain values, as no code "
+                f"of a file is run; got an object of {found[1]}. Where its class is "
+                "known, save model.state_dict() alone, or read the module itself."
+            ) from error
 
 
 def find_states(value: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:

@@ -244,6 +244,11 @@ _ALL = (
     ),
 )
 
+#: what to do with a file of a format that is not read
+_ADVICE = {
+    "torchscript": " Its weights are torch.jit.load(FILE).state_dict(), which comes in "
+    "onto a network; or export the module that it was made of."
+}
 FORMATS: dict[str, Format] = {entry.name: entry for entry in _ALL}
 
 
@@ -303,9 +308,10 @@ def find_to_read(path: Path, name: str | None) -> Format:
     """
     entry = find(name) if name else _find_by_content(path)
     if not entry.is_read:
+        advice = _ADVICE.get(entry.name, "")
         raise ExchangeError(
             f"import: format must be one that is read; got {entry.name!r}, which is "
-            "only written."
+            f"only written.{advice}"
         )
     return entry
 

@@ -53,9 +53,15 @@ def read_object(source: Any, input_shape: Shapes | None) -> ModelFile:
         (shape[-1], *shape[:-1]) if len(shape) in (2, 4) else shape for shape in shapes
     ]
     try:
-        file = _read(_export(source, shapes), name)
+        program = _export(source, shapes)
     except ExchangeError:
         return _read(_export(source, first), name)
+    try:
+        file = _read(program, name)
+    except ExchangeError as error:
+        with contextlib.suppress(ExchangeError):
+            return _read(_export(source, first), name)
+        raise error
     entered = [file.network.shapes[entry] for entry in file.network.inputs]
     return file if entered == shapes else _read(_export(source, first), name)
 

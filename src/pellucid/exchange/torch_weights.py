@@ -41,18 +41,20 @@ def choose_weights(
     """
     ours = _group_network(network)
     fitting: dict[str, tuple[WeightMatch, ...]] = {}
-    problems: list[ExchangeError] = []
+    problems: dict[str, ExchangeError] = {}
     for place, shapes in states.items():
         try:
             fitting[place] = match_weights(network, ours, group_weights(shapes))
         except ExchangeError as error:
-            problems.append(error)
+            problems[place] = error
     if not fitting:
-        raise problems[0]
+        raise problems[max(problems, key=lambda place: len(states[place]))]
     if len(fitting) > 1:
+        keys = "".join(f"[{key!r}]" for key in next(iter(fitting)).split("."))
         raise ExchangeError(
             "import: a checkpoint must hold one set of weights for the network; got "
-            f"{', '.join(fitting)}. Save the one that you want by itself."
+            f"{', '.join(fitting)}. Save the one that you want by itself: "
+            f"torch.save(torch.load(FILE){keys}, NEW)."
         )
     ((place, matches),) = fitting.items()
     return place, matches

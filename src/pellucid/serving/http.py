@@ -60,7 +60,7 @@ class Disconnected(Exception):  # noqa: N818 - no error: the client went away
     """The client is gone; there is nobody to answer."""
 
 
-def answer_json(document: Any, *, status: int = 200) -> Answer:
+def answer_json(document: Any) -> Answer:
     """Return a JSON answer; arrays may stand in it.
 
     Raises
@@ -74,7 +74,7 @@ def answer_json(document: Any, *, status: int = 200) -> Answer:
         )
     except ValueError as error:
         raise not_finite() from error
-    return Answer(text.encode(), status=status)
+    return Answer(text.encode())
 
 
 async def answer_numbers(document: Any, size: int) -> Answer:

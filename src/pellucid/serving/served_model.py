@@ -60,7 +60,6 @@ class ServedModel:
         self.network = model.network
         self.inputs = model.network.inputs
         self.outputs = model.network.outputs
-        self.loaded_at = time.time()
         self.counts = Counts()
         self.settings = settings
         self._observe = observe

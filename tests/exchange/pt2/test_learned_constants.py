@@ -22,13 +22,14 @@ class Scaled(nn.Module):
         self.conv, self.head = nn.Conv2d(1, 3, 2), nn.Linear(3, 2)
         self.centre = nn.Parameter(torch.rand(3, 1, 1))
         self.gain = nn.Parameter(torch.rand(3, 1, 1) + 0.5)
+        self.width = nn.Parameter(torch.rand(3, 1, 1) + 0.5)
         self.places = nn.Parameter(torch.rand(1, 3, 3, 4))
         self.token = nn.Parameter(torch.rand(1, 3, 1))
         self.fixed = nn.Parameter(torch.rand(3, 1, 1), requires_grad=False)
         self.register_buffer("shift", torch.rand(3, 1, 1))
 
     def forward(self, x):
-        x = (self.conv(x) - self.centre) * self.gain + self.places
+        x = (self.conv(x) - self.centre) * self.gain / self.width + self.places
         x = (x * self.fixed + self.shift).flatten(2)
         x = torch.cat([x, self.token.expand(x.shape[0], -1, -1)], 2)
         return self.head(x.mean(2))
@@ -42,7 +43,7 @@ def test_parameters_train_and_constants_do_not():
         for node in network.nodes
         if isinstance(node.layer, pl.Parameter)
     }
-    assert list(trained.values()) == [True] * 4
+    assert list(trained.values()) == [True] * 5
     frozen = [n for n in network.nodes if isinstance(n.layer, pl.BatchNorm)]
     assert frozen
     assert not any(node.layer.trainable for node in frozen)
@@ -65,3 +66,42 @@ def test_a_frozen_parameter_of_ours_stays_frozen(tmp_path):
     back = exchange.read(tmp_path / "m.pt2", engine="numpy").network
     kinds = [n.layer for n in back.nodes if isinstance(n.layer, pl.Parameter)]
     assert [layer.trainable for layer in kinds] == [True, False]
+
+
+class Windows(nn.Module):
+    """A bias whose middle is none, and a mask of zeros that is written into."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.dense = nn.Linear(4, 6)
+
+    def forward(self, x):
+        bias = self.dense.bias.clone()
+        bias[2:4].zero_()
+        y = nn.functional.linear(x, self.dense.weight, bias)
+        mask = x.new_zeros((3, 6))
+        mask[0, 1:3] = 2.0
+        mask[2] = 1.0
+        return y + mask
+
+
+def test_constants_that_a_module_writes_into_come_in_as_they_end():
+    module = Windows()
+    model = exchange.read(module, engine="numpy", input_shape=(3, 4))
+    x = np.random.default_rng(0).normal(size=(2, 3, 4)).astype(np.float32)
+    expected = module(torch.from_numpy(x)).detach().numpy()
+    np.testing.assert_allclose(model.predict(x), expected, atol=1e-6)
+
+
+class Changing(nn.Module):
+    def forward(self, x):
+        mask = x.new_zeros((3, 4))
+        y = x + mask
+        mask[0].fill_(1.0)
+        return y + mask
+
+
+def test_a_constant_that_is_read_before_it_is_written_is_refused():
+    with pytest.raises(pl.ExchangeError, match=r"aten\.fill_ must write constants"):
+        exchange.read(Changing(), engine="numpy", input_shape=(3, 4))

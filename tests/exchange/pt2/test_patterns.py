@@ -78,3 +78,25 @@ def test_operators_on_constants_are_computed():
         return x * (weight.reshape(6, 1, 1) * 2 + 1).sqrt()
 
     assert len(read(function)) == 3
+
+
+def test_several_axes_are_moved_at_once():
+    class Moved(torch.nn.Module):
+        def forward(self, x):
+            return x.movedim((1, 3), (3, 1))
+
+    program = torch.export.export(Moved(), (torch.zeros(2, 3, 4, 5),))
+    model = exchange.read(program, engine="numpy")
+    x = np.random.default_rng(0).normal(size=(2, 3, 4, 5)).astype(np.float32)
+    made = model.predict(x.transpose(0, 2, 3, 1))
+    np.testing.assert_array_equal(made, np.moveaxis(x, (1, 3), (3, 1)))
+
+
+def test_an_input_without_axes_is_refused_by_name():
+    class Scaled(torch.nn.Module):
+        def forward(self, x, rate):
+            return x * rate
+
+    program = torch.export.export(Scaled(), (torch.zeros(2, 3), torch.ones(())))
+    with pytest.raises(pl.ExchangeError, match="'rate' must have a batch axis"):
+        exchange.read(program)

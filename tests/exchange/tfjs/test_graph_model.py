@@ -184,9 +184,12 @@ def test_a_graph_that_tensorflow_freezes_comes_in(agree, tmp_path):
     [
         ([entry(8, 8, 3), node("y", "Cumsum", "x")], "Cumsum 'y' must be an operator"),
         ([entry(8, 8, 3), node("y", "Relu", "z")], "read nodes that exist; got 'z'"),
-        ([node("y", "Relu", "z"), node("z", "Relu", "y")], "read nodes that exist"),
+        (
+            [node("y", "Relu", "z"), node("z", "Relu", "y")],
+            "be in a graph without loops",
+        ),
         ([node("y", "Const")], "must have an input; got none"),
-        ([entry(8, 8, 3), node("y", "Relu", "x:1")], "read the first output"),
+        ([entry(8, 8, 3), node("y", "Relu", "x:1")], "an output that its node has"),
         ([entry(-1, 8, 3), node("y", "Relu", "x")], "must be named"),
     ],
 )
@@ -252,3 +255,87 @@ def test_several_inputs_and_a_file_that_does_not_say_its_kind(agree, tmp_path):
     agree(model.predict((style, content)), expected)
     with pytest.raises(pl.ExchangeError, match="input 'content' must be named"):
         exchange.read(tmp_path, engine="numpy")
+
+
+def softplus(x):
+    return np.logaddexp(x, 0)
+
+
+#: nodes that end in y, their constants, and what NumPy makes of x, (N, 4, 4, 4)
+OPERATORS = {
+    "Split": (
+        [
+            node("s", "Split", "axis", "x", num_split={"i": "2"}),
+            node("y", "Sub", "s:1", "s"),
+        ],
+        {"axis": np.array(3, np.int32)},
+        lambda x: x[..., 2:] - x[..., :2],
+    ),
+    "SplitV": (
+        [
+            node("s", "SplitV", "x", "sizes", "axis", num_split={"i": "2"}),
+            node("y", "Identity", "s:1"),
+        ],
+        {"sizes": np.array([1, 3], np.int32), "axis": np.array(3, np.int32)},
+        lambda x: x[..., 1:],
+    ),
+    "Unpack": (
+        [
+            node("u", "Unpack", "x", axis={"i": "1"}, num={"i": "4"}),
+            node("y", "Sub", "u:3", "u:1"),
+        ],
+        {},
+        lambda x: x[:, 3] - x[:, 1],
+    ),
+    "GatherV2": (
+        [node("y", "GatherV2", "x", "order", "axis")],
+        {"order": np.array([2, 0], np.int32), "axis": np.array(3, np.int32)},
+        lambda x: x[..., [2, 0]],
+    ),
+    "ClipByValue": (
+        [node("y", "ClipByValue", "x", "low", "high")],
+        {"low": np.float32([-0.5]), "high": np.float32([0.25])},
+        lambda x: np.clip(x, -0.5, 0.25),
+    ),
+    "Softplus": ([node("y", "Softplus", "x")], {}, softplus),
+    "Reciprocal": (
+        [node("e", "Exp", "x"), node("y", "Reciprocal", "e")],
+        {},
+        lambda x: np.exp(-x),
+    ),
+    "SelectV2": (
+        [
+            node("above", "Greater", "x", "low"),
+            node("twice", "Mul", "x", "two"),
+            node("y", "SelectV2", "above", "twice", "x"),
+        ],
+        {"low": np.float32([-0.5]), "two": np.float32([2])},
+        lambda x: np.where(x > -0.5, 2 * x, x),
+    ),
+    "MirrorPad": (
+        [node("y", "MirrorPad", "x", "sides", mode={"s": text("REFLECT")})],
+        {"sides": np.array([[0, 0], [1, 0], [0, 2], [0, 0]], np.int32)},
+        lambda x: np.pad(x, ((0, 0), (1, 0), (0, 2), (0, 0)), "reflect"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_an_operator_gives_numpy_s_numbers(name, agree, tmp_path):
+    nodes, arrays, compute = OPERATORS[name]
+    write(tmp_path, [entry(4, 4, 4), *nodes], arrays)
+    x = floats(2, 4, 4, 4)
+    agree(exchange.read(tmp_path, engine="numpy").predict(x), compute(x))
+
+
+def test_a_transposed_convolution_comes_in(agree, tmp_path):
+    arrays = {"sizes": np.array([-1, 8, 8, 2], np.int32), "w": floats(3, 3, 2, 4)}
+    last = node("y", "Conv2DBackpropInput", "sizes", "w", "x", **window(stride=2))
+    write(tmp_path, [entry(4, 4, 4), last], arrays)
+    model = exchange.read(tmp_path, engine="numpy")
+    assert model.network.output_shape == (8, 8, 2)
+    x, expected = floats(2, 4, 4, 4), np.zeros((2, 9, 9, 2), np.float32)
+    for i, j in np.ndindex(4, 4):  # SAME of stride 2 and kernel 3 crops the last ones
+        patch = np.einsum("nc,hwoc->nhwo", x[:, i, j], arrays["w"])
+        expected[:, 2 * i : 2 * i + 3, 2 * j : 2 * j + 3] += patch
+    agree(model.predict(x), expected[:, :8, :8])

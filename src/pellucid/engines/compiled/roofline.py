@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from pellucid.engines.compiled.codegen import Builder, Pointer, Var, compiler, kernel
-from pellucid.engines.compiled.codegen.cpu import Target, target
+from pellucid.engines.compiled.codegen.cpu import target
 from pellucid.engines.compiled.kernels import threads
 from pellucid.engines.compiled.program.program import Program
 from pellucid.engines.compiled.program.program_ir import (
@@ -102,9 +102,9 @@ def _keep(b: Builder, sums: Sequence[Var], x: Pointer) -> None:
         x.store(one.get(), i * b.lanes)
 
 
-def measure_peaks(here: Target | None = None) -> Peaks:
+def measure_peaks() -> Peaks:
     """Measure one core, the calling thread's."""
-    here = here or target()
+    here = target()
     unit = compiler.new_module(here)
     unit.define("multiply_add", _multiply_add, TURNS)
     unit.define("read", _read, NUMBERS)

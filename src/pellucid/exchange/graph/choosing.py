@@ -1,12 +1,13 @@
 """Comparisons, and choices by them, of functions of one value: one expression.
 
-A condition is a value of ones and zeros here. What is chosen must be functions of
-the same elements, so that a choice never sees what it does not choose.
+A condition is a value of ones and zeros here. Where everything is a function of the
+same elements, a choice never sees what it does not choose; where values differ, see
+`selecting`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import reduce
 from typing import TYPE_CHECKING, Any
@@ -15,9 +16,11 @@ import numpy as np
 
 from pellucid.errors import NetworkError
 from pellucid.exchange.errors import OperatorRef
+from pellucid.exchange.graph.conditions import CONDITIONS
+from pellucid.exchange.graph.selecting import combine_several
 from pellucid.exchange.graph.tensor import Array, Tensor
 from pellucid.network import layers as pl
-from pellucid.network.expression import Expression, fold, math, variable
+from pellucid.network.expression import Expression, fold, variable
 from pellucid.network.expression.nodes import build
 
 if TYPE_CHECKING:
@@ -36,26 +39,41 @@ _PAIRS: dict[type[Any], str] = {
 def combine(
     builder: NetworkBuilder,
     ref: OperatorRef,
-    function: Callable[..., Expression],
-    values: list[Tensor | Array],
+    kind: str,
+    values: Sequence[Tensor | Array],
 ) -> Tensor:
-    """Return a function of values that are functions of one value, and of numbers.
+    """Return a comparison of values, a choice among them, or their logic.
 
     Parameters
     ----------
     builder : NetworkBuilder
     ref : OperatorRef
-    function : callable
-        Of expressions, as many as there are values.
-    values : list of Tensor or array
-        One Tensor at least; arrays of one number.
+    kind : str
+        and, equal, greater, greater_equal, less, less_equal, not, not_equal, or,
+        where, xor.
+    values : sequence of Tensor or array
+        One Tensor at least.
     """
-    tensors = [value for value in values if isinstance(value, Tensor)]
-    if not tensors or any(
-        not isinstance(value, Tensor) and np.size(value) != 1 for value in values
-    ):
+    if not any(isinstance(value, Tensor) for value in values):
         ref.refuse("combine the network's values and numbers", f"{len(values)} values")
+    made = _as_one(builder, ref, CONDITIONS[kind], values)
+    return made or combine_several(builder, ref, kind, values)
+
+
+def _as_one(
+    builder: NetworkBuilder,
+    ref: OperatorRef,
+    function: Callable[..., Expression],
+    values: Sequence[Tensor | Array],
+) -> Tensor | None:
+    """Return a function of functions of one value, and of numbers; None elsewhere."""
+    tensors = [value for value in values if isinstance(value, Tensor)]
+    numbers = [value for value in values if not isinstance(value, Tensor)]
     first = tensors[0]
+    if any(np.size(number) != 1 for number in numbers):
+        return None
+    if not all(first.same_layout(x) for x in tensors):
+        return None
     for stop in _bases(builder, first.node):
         known: dict[str, Expression | None] = {stop: _X}
         found = [
@@ -67,41 +85,13 @@ def combine(
         if all(part is not None for part in found):
             break
     else:
-        ref.refuse(
-            "combine functions of one value, element by element",
-            " and ".join(f"'{x.node}'" for x in tensors),
-        )
-    if not all(_lies_alike(first, x) for x in tensors):
-        ref.refuse("combine values of one layout", f"'{first.node}' and others")
+        return None
     try:
         layer = pl.Elementwise(function(*found))
     except NetworkError as error:
         ref.refuse("be an expression of finite numbers and usual size", str(error)[:-1])
     base = replace(first, node=stop, shape=builder.shapes[stop])
     return builder.elementwise(ref, base, layer)
-
-
-def truth(condition: Expression) -> Expression:
-    """Return a comparison as 1 or 0."""
-    return math.where(condition, 1.0, 0.0)
-
-
-def holds(value: Expression) -> Expression:
-    """Return a value of ones and zeros as a comparison."""
-    return value > 0.5
-
-
-def _lies_alike(x: Tensor, other: Tensor) -> bool:
-    same_order = x.order is other.order or (
-        x.order is not None
-        and other.order is not None
-        and np.array_equal(x.order, other.order)
-    )
-    return same_order and (x.axes, x.shape, x.joined) == (
-        other.axes,
-        other.shape,
-        other.joined,
-    )
 
 
 def _bases(builder: NetworkBuilder, node: str) -> list[str]:

@@ -89,3 +89,15 @@ def _own(ref: OperatorRef, x: Tensor, constant: Array) -> Array:
     while placed.ndim > 1 and placed.shape[0] == 1:
         placed = placed[0]
     return placed.astype(constant.dtype, copy=True)
+
+
+def divide_by_parameter(
+    builder: ProductBuilder, ref: OperatorRef, x: Tensor, divisor: Array
+) -> Tensor:
+    """Divide by a constant that trains: multiply by its reciprocal."""
+    x = relayout.in_order(builder, ref, x)
+    own = _own(ref, x, without_batch(x, divisor))
+    value = builder.parameter(ref.part("divisor"), x.node, own, trainable=True)
+    inverse = pl.Elementwise(lambda x: 1 / x)
+    factor = builder.layer(ref.part("reciprocal"), inverse, [value])
+    return builder.layer(ref, pl.Multiply(), [x, factor], axes=x.axes, joined=x.joined)

@@ -30,6 +30,7 @@ from pellucid.exchange.errors import OperatorRef
 from pellucid.exchange.graph.tensor import Array
 from pellucid.network.layers import Shape
 
+_UPSTREAM, _DOWNSTREAM = 16, 24  # values that are looked at, at most
 #: operators whose value is a polynomial of their inputs, roots included
 ARITHMETIC = frozenset(
     {
@@ -148,10 +149,10 @@ class Graph:
         self.makers = {name: op for op in self.operators for name in op.outputs}
         self._readers = None
 
-    def upstream(self, value: str, limit: int = 16) -> Iterator[str]:
+    def upstream(self, value: str) -> Iterator[str]:
         """Give a value and those that arithmetic makes it of, nearest first."""
         queue, seen = [value], {value}
-        while queue and len(seen) < limit:
+        while queue and len(seen) < _UPSTREAM:
             name = queue.pop(0)
             if name not in self.constants:
                 yield name
@@ -161,10 +162,10 @@ class Graph:
                     seen.add(before)
                     queue.append(before)
 
-    def downstream(self, value: str, limit: int = 24) -> Iterator[Operator]:
+    def downstream(self, value: str) -> Iterator[Operator]:
         """Give arithmetic that reads a value, and what reads that, nearest first."""
         queue, seen = [value], set[str]()
-        while queue and len(seen) < limit:
+        while queue and len(seen) < _DOWNSTREAM:
             for operator in self.readers(queue.pop(0)):
                 if operator.kind in ARITHMETIC and operator.output not in seen:
                     seen.add(operator.output)

@@ -21,16 +21,16 @@ class LearnedArrays:
 
     def add(self, array: Array) -> None:
         """Say that an array is a parameter."""
-        owner = _owner(array)
+        owner = owner_of(array)
         self._owners[id(owner)] = owner
 
     def holds(self, constant: Any) -> bool:
         """Whether a constant is a parameter, or a view of one."""
         is_array = isinstance(constant, np.ndarray)
-        return is_array and id(_owner(constant)) in self._owners
+        return is_array and id(owner_of(constant)) in self._owners
 
 
-def _owner(array: Array) -> Array:
+def owner_of(array: Array) -> Array:
     """Return the array whose memory a view shows."""
     while isinstance(array.base, np.ndarray):
         array = array.base

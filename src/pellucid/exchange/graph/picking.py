@@ -70,6 +70,7 @@ def join(
 
     Constants have one example, whose numbers are those of all.
     """
+    values = [v for v in values if not (isinstance(v, np.ndarray) and v.size == 0)]
     tensors = [value for value in values if isinstance(value, Tensor)]
     if len(tensors) == len(values):
         return builder.concat(ref, tensors, axis)

@@ -10,6 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.exchange.errors import OperatorRef
+from pellucid.exchange.graph import relayout
+from pellucid.exchange.graph.composing import compose
+from pellucid.exchange.graph.expansion import tile
 from pellucid.exchange.graph.resizing import add_resize
 from pellucid.exchange.graph.rows import through_image
 from pellucid.exchange.graph.tensor import Tensor
@@ -17,7 +20,8 @@ from pellucid.exchange.keras import attention, recurrent
 from pellucid.exchange.keras.operator_view import OperatorView
 from pellucid.exchange.keras.pointwise import NAMES
 from pellucid.network import layers as pl
-from pellucid.network.expression import math
+from pellucid.network.composites.padding import repeat_each
+from pellucid.network.expression import Expression, math
 from pellucid.network.layers import Layer
 
 Array = npt.NDArray[Any]
@@ -221,14 +225,25 @@ def _layer_norm(op: OperatorView) -> Tensor:
 
 
 def _relu(op: OperatorView) -> Tensor:
-    op.only(threshold=0)
     slope = float(np.ravel(op.get("negative_slope", 0.0))[0])
-    if op.config.get("max_value") is not None:
-        op.only(negative_slope=0)
-        maximum = float(op.config["max_value"])
-        return op.builder.clip(op.ref, op.inputs[0], 0.0, maximum)
-    layer = pl.LeakyReLU(slope) if slope else pl.ReLU()
-    return op.builder.elementwise(op.ref, op.inputs[0], layer)
+    threshold, maximum = float(op.get("threshold", 0.0)), op.config.get("max_value")
+    if threshold or (slope and maximum is not None):
+        layer = pl.Elementwise(lambda x: _relu_of(x, slope, threshold, maximum))
+        return op.builder.elementwise(op.ref, op.inputs[0], layer)
+    if maximum is not None:
+        return op.builder.clip(op.ref, op.inputs[0], 0.0, float(maximum))
+    plain = pl.LeakyReLU(slope) if slope else pl.ReLU()
+    return op.builder.elementwise(op.ref, op.inputs[0], plain)
+
+
+def _relu_of(
+    x: Expression, slope: float, threshold: float, maximum: float | None
+) -> Expression:
+    """Return x above a threshold, at most a maximum, less a slope below it."""
+    y = math.where(x > threshold, x, 0) if threshold else math.relu(x)
+    if maximum is not None:
+        y = math.clip(y, 0, float(maximum))
+    return y - slope * math.relu(threshold - x) if slope else y
 
 
 def _leaky_relu(op: OperatorView) -> Tensor:
@@ -291,6 +306,25 @@ def _crop(op: OperatorView) -> Tensor:
     x, sides = op.inputs[0], _sides(op, "cropping")
     cropped = op.builder.fold_crop(x, sides) if op.is_sole_reader else None
     return cropped or op.builder.layer(op.ref, pl.Crop2D(sides), [x])
+
+
+def _crop_row(op: OperatorView) -> Tensor:
+    """Cropping1D: a count at either end, or one for both."""
+    given, x = op.get("cropping", 1), op.inputs[0]
+    before, after = (given, given) if isinstance(given, int) else given
+    kept = (1, int(before), x.foreign_shape[1] - int(after), 1)
+    return relayout.take(op.builder, op.ref, x, [kept])
+
+
+def _repeat_vector(op: OperatorView) -> Tensor:
+    row = op.builder.expand_dims(op.ref.part("row"), op.inputs[0], [1])
+    return tile(op.builder, op.ref, row, [1, int(op.get("n", 1)), 1])
+
+
+def _upsample_row(op: OperatorView) -> Tensor:
+    """UpSampling1D: each step several times."""
+    x, size = op.inputs[0], int(op.get("size", 2))
+    return compose(op.builder, op.ref, x, lambda to, y: repeat_each(to, y, 0, size))
 
 
 def _permute(op: OperatorView) -> Tensor:
@@ -478,6 +512,7 @@ READERS: dict[str, Callable[[OperatorView], Tensor]] = {
     "Concatenate": _concat,
     "Conv2D": _conv,
     "Conv2DTranspose": _conv_transpose,
+    "Cropping1D": _crop_row,
     "Cropping2D": _crop,
     "Dense": _dense,
     "DepthwiseConv2D": _depthwise,
@@ -500,12 +535,14 @@ READERS: dict[str, Callable[[OperatorView], Tensor]] = {
     "PReLU": _prelu,
     "Permute": _permute,
     "ReLU": _relu,
+    "RepeatVector": _repeat_vector,
     "Rescaling": _rescaling,
     "Reshape": _reshape,
     "Resizing": _resizing,
     "SeparableConv2D": _separable,
     "Softmax": _softmax,
     "Subtract": _arithmetic(pl.Subtract),
+    "UpSampling1D": _upsample_row,
     "UpSampling2D": _upsample,
     "ZeroPadding2D": _zero_pad,
     "GlobalMaxPooling2D": _global_max,

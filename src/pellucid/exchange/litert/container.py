@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pellucid.errors import ExchangeError
-from pellucid.exchange.litert import schema
+from pellucid.exchange.litert import schema, variables
 from pellucid.exchange.litert.about import NAME, read_about
 from pellucid.exchange.litert.flatbuffer import decode, encode
 from pellucid.exchange.litert.graph import Graph, Operator, Scales, Value
@@ -124,12 +124,16 @@ def from_bytes(content: bytes, path: Path) -> Graph:
         If it has several graphs, or no input or output.
     """
     model = decode(schema.MODEL, content, identifier=schema.IDENTIFIER)
-    graphs = model["subgraphs"]
-    if graphs is None or len(graphs) != 1:
+    graphs, buffers = model["subgraphs"] or [], model["buffers"] or []
+    codes = [_kind_name(code) for code in model["operator_codes"] or []]
+    values, operators = _contents(graphs[0], codes, buffers) if graphs else ([], [])
+    once = variables.called_once(operators)
+    if not graphs or once != set(range(1, len(graphs))):
         raise ExchangeError(
-            f"import: a .tflite must have one graph; got {_show_graphs(model)}."
+            "import: a .tflite must have one graph, and what begins its variables; "
+            f"got {_show_graphs(len(graphs), codes)}."
         )
-    subgraph, buffers = graphs[0], model["buffers"] or []
+    subgraph = graphs[0]
     for what in ("input", "output"):
         found = subgraph[f"{what}s"]
         if found is None or not len(found):
@@ -144,17 +148,10 @@ def from_bytes(content: bytes, path: Path) -> Graph:
         more_inputs=tuple(entries),
         more_outputs=tuple(ends),
     )
-    graph.values = [_value(tensor, buffers) for tensor in subgraph["tensors"]]
-    codes = [_kind_name(code) for code in model["operator_codes"] or []]
-    for operator in subgraph["operators"] or []:
-        graph.operators.append(
-            Operator(
-                kind=codes[operator["opcode_index"]],
-                inputs=_indices(operator["inputs"], len(graph.values)),
-                outputs=_indices(operator["outputs"], len(graph.values)),
-                options=operator["builtin_options"] or _custom_options(operator),
-            )
-        )
+    graph.values, graph.operators = values, operators
+    if variables.has_variables(operators):
+        begun = [_contents(graphs[i], codes, buffers) for i in sorted(once)]
+        variables.open_variables(graph, [variables.Beginning(*one) for one in begun])
     for entry in model["metadata"] or []:
         if entry["name"] == CARD:
             graph.card = buffers[entry["buffer"]]["data"].tobytes().decode()
@@ -164,16 +161,31 @@ def from_bytes(content: bytes, path: Path) -> Graph:
     return graph
 
 
-#: operators that run other graphs of a file, or keep values from call to call
-_RUN_GRAPHS = {"CALL", "CALL_ONCE", "IF", "WHILE", "VAR_HANDLE", "READ_VARIABLE"}
+def _contents(
+    subgraph: dict[str, Any], codes: list[str], buffers: list[dict[str, Any]]
+) -> tuple[list[Value], list[Operator]]:
+    """Return the values and operators of one of a file's graphs."""
+    values = [_value(tensor, buffers) for tensor in subgraph["tensors"] or []]
+    operators = [
+        Operator(
+            kind=codes[operator["opcode_index"]],
+            inputs=_indices(operator["inputs"], len(values)),
+            outputs=_indices(operator["outputs"], len(values)),
+            options=operator["builtin_options"] or _custom_options(operator),
+        )
+        for operator in subgraph["operators"] or []
+    ]
+    return values, operators
 
 
-def _show_graphs(model: dict[str, Any]) -> str:
+#: operators that run other graphs of a file, each time
+_RUN_GRAPHS = {"CALL", "IF", "WHILE"}
+
+
+def _show_graphs(count: int, codes: list[str]) -> str:
     """Return the number of graphs, and the operators for which they are there."""
-    graphs = model["subgraphs"] or []
-    kinds = {_kind_name(code) for code in model["operator_codes"] or []}
-    found = ", ".join(sorted(kinds & _RUN_GRAPHS))
-    return f"{len(graphs)}{f', for {found}' if found else ''}"
+    found = ", ".join(sorted(set(codes) & _RUN_GRAPHS))
+    return f"{count}{f', for {found}' if found else ''}"
 
 
 def _index(number: Any, count: int) -> int:

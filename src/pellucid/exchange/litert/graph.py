@@ -108,6 +108,7 @@ class Graph:
     more_outputs: tuple[int, ...] = ()
     card: str | None = None
     about: ModelMetadata | None = None  # what a file of others says of itself
+    states: int = 0  # how many of the last inputs and outputs a file keeps itself
     shares: bool = False
     known: dict[tuple[object, ...], int] = field(default_factory=dict)
 

@@ -38,6 +38,7 @@ _MOVES = {
     "CONCATENATION",
     "DEPTH_TO_SPACE",
     "EXPAND_DIMS",
+    "GATHER",
     "MAX_POOL_2D",
     "PAD",
     "PADV2",

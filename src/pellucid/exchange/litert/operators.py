@@ -17,7 +17,7 @@ from pellucid.exchange.graph.arithmetic import divide, extreme, multiply, power
 from pellucid.exchange.graph.expansion import expand, tile
 from pellucid.exchange.graph.resizing import add_resize
 from pellucid.exchange.graph.tensor import BATCH, LAST, Tensor
-from pellucid.exchange.litert import pointwise, reductions, schema
+from pellucid.exchange.litert import choices, pointwise, reductions, schema
 from pellucid.exchange.litert.operator_view import OperatorView, Padded, Spread
 from pellucid.exchange.litert.recurrent import sequence_lstm
 from pellucid.network import layers as pl
@@ -371,6 +371,21 @@ def _crop(
     return op.builder.fold_crop(x, (sides[1], sides[2]))
 
 
+def _gather_elements(op: OperatorView) -> Any:
+    """GATHER: elements of an axis by constant numbers, one of which drops it."""
+    op.only(batch_dims=0)
+    axis, indices = int(op.options.get("axis") or 0), op.array(1)
+    if isinstance(op.values[0], np.ndarray):
+        return np.take(op.array(0), indices, axis)
+    x = op.tensor()
+    if indices.ndim > 1:
+        op.refuse("take elements by a list of numbers", f"shape={indices.shape}")
+    if indices.ndim == 0:
+        return picking.select(op.builder, op.ref, x, axis % len(x.axes), int(indices))
+    chosen = [int(i) for i in indices]
+    return picking.pick(op.builder, op.ref, x, axis % len(x.axes), chosen)
+
+
 def _split(op: OperatorView) -> list[Tensor]:
     """SPLIT: equal parts; SPLIT_V: of given sizes, one of which may be −1."""
     if op.operator.kind == "SPLIT":
@@ -530,6 +545,7 @@ def _dequantize(op: OperatorView) -> Array:
 SPLITS = ("SPLIT", "SPLIT_V", "UNPACK")
 
 READERS: dict[str, Callable[[OperatorView], Any]] = {
+    **choices.READERS,
     **pointwise.READERS,
     **reductions.READERS,
     "ADD": _arithmetic,
@@ -545,6 +561,7 @@ READERS: dict[str, Callable[[OperatorView], Any]] = {
     "DIV": _arithmetic,
     "EXPAND_DIMS": _expand,
     "FULLY_CONNECTED": _dense,
+    "GATHER": _gather_elements,
     "L2_NORMALIZATION": _l2_normalize,
     "LOCAL_RESPONSE_NORMALIZATION": _local_response_norm,
     "LOG": lambda op: op.builder.log(op.ref, op.tensor()),

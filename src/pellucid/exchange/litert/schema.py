@@ -81,6 +81,7 @@ KINDS: dict[str, Kind] = {
     "BATCH_MATMUL": _kind(126, (1, 0), 101, ("adj_x", _BOOL), ("adj_y", _BOOL)),
     "BATCH_TO_SPACE_ND": Kind(37, (1, 2), 24),
     "BROADCAST_TO": Kind(130, (2, 0), 104),
+    "CALL_ONCE": _kind(129, (1, 0), 103, ("init_subgraph_index", _INT)),
     "CONCATENATION": _kind(2, (1, 2), 10, ("axis", _INT), _ACTIVATION),
     "CONV_2D": _kind(3, (1, 3), 1, *_STRIDES, _ACTIVATION, *_DILATIONS),
     "DEPTHWISE_CONV_2D": _kind(
@@ -101,6 +102,7 @@ KINDS: dict[str, Kind] = {
         ("keep_num_dims", _BOOL),
         ("asymmetric_quantize_inputs", _BOOL),
     ),
+    "GATHER": _kind(36, (1, 0), 23, ("axis", _INT), ("batch_dims", _INT)),
     "GELU": _kind(150, (1, 2), 116, ("approximate", _BOOL)),
     "GREATER": Kind(61, (1, 0), 44),
     "GREATER_EQUAL": Kind(62, (1, 0), 45),
@@ -182,6 +184,9 @@ KINDS: dict[str, Kind] = {
         ("time_major", _BOOL),
     ),
     "UNPACK": _kind(88, (1, 1), 64, ("num", _INT), ("axis", _INT)),
+    "VAR_HANDLE": Kind(
+        142, (1, 0), 111, {"container": (0, Text()), "shared_name": (1, Text())}
+    ),
 }
 
 _QUANTIZATION: Fields = {

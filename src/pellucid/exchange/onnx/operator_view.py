@@ -16,7 +16,6 @@ from pellucid.exchange.onnx.attributes import read_attributes
 
 Array = npt.NDArray[Any]
 _NOTHING = object()
-_EVERY = object()
 
 
 class OperatorView:

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pellucid.exchange.graph.arithmetic import extreme
-from pellucid.exchange.graph.choosing import combine, holds, truth
+from pellucid.exchange.graph.choosing import combine
 from pellucid.exchange.graph.tensor import Tensor
 from pellucid.exchange.onnx.operator_view import OperatorView
 from pellucid.network import layers as pl
 from pellucid.network.expression import Expression, fold, math
 from pellucid.network.expression.expand import expand
-from pellucid.network.expression.nodes import lift
 
 if TYPE_CHECKING:
     from pellucid.exchange.onnx.write_context import WriteContext
@@ -200,26 +199,22 @@ def _shrink(op: OperatorView) -> Tensor:
     )
 
 
-def _combining(function: Any) -> Any:
-    """Return the reader of a function of several values."""
-    return lambda op: combine(op.builder, op.ref, function, op.inputs)
-
-
-def _both(x: Expression, y: Expression) -> Expression:
-    return truth(math.minimum(x, y) > 0.5)
+def _combining(kind: str) -> Any:
+    """Return the reader of a comparison, of logic or of a choice."""
+    return lambda op: combine(op.builder, op.ref, kind, op.inputs)
 
 
 _COMBINING = {
-    "And": _both,
-    "Equal": lambda x, y: math.where(lift(x) >= y, truth(lift(y) >= x), 0.0),
-    "Greater": lambda x, y: truth(lift(x) > y),
-    "GreaterOrEqual": lambda x, y: truth(lift(x) >= y),
-    "Less": lambda x, y: truth(lift(y) > x),
-    "LessOrEqual": lambda x, y: truth(lift(y) >= x),
-    "Not": lambda x: 1 - x,
-    "Or": lambda x, y: truth(math.maximum(x, y) > 0.5),
-    "Where": lambda c, x, y: math.where(holds(c), x, y),
-    "Xor": lambda x, y: math.abs(x - y),
+    "And": "and",
+    "Equal": "equal",
+    "Greater": "greater",
+    "GreaterOrEqual": "greater_equal",
+    "Less": "less",
+    "LessOrEqual": "less_equal",
+    "Not": "not",
+    "Or": "or",
+    "Where": "where",
+    "Xor": "xor",
 }
 
 
@@ -246,7 +241,7 @@ _FUNCTIONS = {
 }
 #: ONNX operators that are one function of each element
 READERS = {
-    **{name: _combining(made) for name, made in _COMBINING.items()},
+    **{name: _combining(kind) for name, kind in _COMBINING.items()},
     **{name: _function(made) for name, made in _FUNCTIONS.items()},
     **{name: _read_native(kind) for kind, (name, _) in NATIVE.items()},
     "Celu": _celu,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -26,12 +25,6 @@ _MODES: dict[str, Mode] = {
     "edge": "edge",
     "reflect": "reflect",
     "wrap": "circular",
-}
-_NEAREST: dict[str, Callable[[Array], Array]] = {
-    "ceil": np.ceil,
-    "floor": np.floor,
-    "round_prefer_ceil": lambda at: np.floor(at + 0.5),
-    "round_prefer_floor": lambda at: np.ceil(at - 0.5),
 }
 
 

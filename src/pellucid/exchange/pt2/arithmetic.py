@@ -10,6 +10,7 @@ import numpy as np
 
 from pellucid.exchange.graph import products, relayout
 from pellucid.exchange.graph.arithmetic import divide, extreme, multiply, power
+from pellucid.exchange.graph.constants import divide_by_parameter
 from pellucid.exchange.graph.local_response_norm_pattern import Squares, square
 from pellucid.exchange.graph.tensor import Tensor
 from pellucid.exchange.pt2.operator_view import OperatorView
@@ -231,6 +232,8 @@ def _div(op: OperatorView) -> Tensor:
         x = op.get("self")
         x = x if isinstance(x, Tensor) else _constant(op, x)
         return divide(op.builder, op.ref, x, part)
+    if op.builder.learned.holds(part):
+        return divide_by_parameter(op.builder, op.ref, op.tensor("self"), part)
     inverse = 1 / np.asarray(_constant(op, part), np.float64)
     scale = np.asarray(inverse, np.float32)
     return op.builder.affine(op.ref, op.tensor("self"), scale=scale)

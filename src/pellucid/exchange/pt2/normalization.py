@@ -33,21 +33,22 @@ def _batch_norm(op: OperatorView) -> Tensor:
 
 
 def _layer_norm(op: OperatorView) -> Tensor:
+    rank = len(op.get("normalized_shape"))
     return norms.layer_norm(
         op.builder,
         op.ref,
         op.tensor("input"),
-        len(op.get("normalized_shape")),
+        rank,
         epsilon=float(op.get("eps", 1e-5)),
-        scale=op.get("weight"),
-        offset=op.get("bias"),
+        scale=op.maybe("weight", rank),
+        offset=op.maybe("bias", rank),
     )
 
 
 def _rms_norm(op: OperatorView) -> Tensor:
     x, count = op.tensor("input"), len(op.get("normalized_shape"))
     epsilon = float(op.get("eps", np.finfo(np.float32).eps))
-    scale = op.get("weight")
+    scale = op.maybe("weight", count)
     return norms.rms_norm(op.builder, op.ref, x, count, epsilon=epsilon, scale=scale)
 
 

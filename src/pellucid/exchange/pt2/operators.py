@@ -7,6 +7,7 @@ from typing import Any
 
 from pellucid.exchange.pt2 import (
     arithmetic,
+    choices,
     convolutions,
     normalization,
     pointwise,
@@ -19,6 +20,7 @@ from pellucid.exchange.pt2.operator_view import OperatorView
 
 READERS: dict[str, Callable[[OperatorView], Any]] = {
     **arithmetic.READERS,
+    **choices.READERS,
     **convolutions.READERS,
     **normalization.READERS,
     **pointwise.READERS,

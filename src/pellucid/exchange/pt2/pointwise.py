@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
+from pellucid.exchange.graph.arithmetic import extreme
 from pellucid.exchange.graph.tensor import Tensor
 from pellucid.exchange.pt2.operator_view import OperatorView
 from pellucid.network import layers as pl
@@ -44,9 +47,18 @@ def _rrelu(op: OperatorView) -> Tensor:
 def _clamp(op: OperatorView) -> Tensor:
     """Clamp; from 0 on it is a ReLU, up to 6 a ReLU6."""
     limits = [op.get("min", op.get("min_val")), op.get("max", op.get("max_val"))]
-    if not all(n is None or isinstance(n, int | float) for n in limits):
-        op.refuse("clamp between numbers", f"{limits}")
-    return op.builder.clip(op.ref, op.tensor("self"), *limits)
+    x = op.tensor("self")
+    for place, (part, is_low) in enumerate((("min", True), ("max", False))):
+        value = limits[place]
+        if isinstance(value, Tensor):
+            given = op.ref.part(part)
+            x = extreme(op.builder, given, [x, value], is_largest=is_low)
+            limits[place] = None
+        elif isinstance(value, np.ndarray) and value.size == 1:
+            limits[place] = float(value.reshape(-1)[0])
+        elif not (value is None or isinstance(value, int | float)):
+            op.refuse("clamp between numbers or values", type(value).__name__)
+    return op.builder.clip(op.ref, x, *limits)
 
 
 def _hardtanh(op: OperatorView) -> Tensor:

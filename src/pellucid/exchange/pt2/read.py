@@ -116,6 +116,12 @@ class Graph:
         if not entries:
             raise ExchangeError("import: a graph must have an input; got none.")
         metas = [self.graph["tensor_values"][entry] for entry in entries]
+        for entry, meta in zip(entries, metas, strict=True):
+            if not meta["sizes"]:
+                raise ExchangeError(
+                    f"import: input '{entry}' must have a batch axis; got a single "
+                    "number. Export the module with it as a constant."
+                )
         kinds, batches = (
             {meta["dtype"] for meta in metas},
             {meta["sizes"][0].get("as_int") for meta in metas},

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pellucid.exchange.graph import reductions
+from pellucid.exchange.graph.arithmetic import extreme
 from pellucid.exchange.graph.tensor import Tensor
 from pellucid.exchange.pt2.operator_view import OperatorView
 from pellucid.network import composites
@@ -44,9 +45,17 @@ def _norm(op: OperatorView) -> Tensor:
     return reduce(op, kinds[order])
 
 
-def _best(kind: Callable[..., Any]) -> Callable[[OperatorView], list[Any]]:
-    """max and min along an axis, which give the places besides."""
-    return lambda op: [reduce(op, kind), None]
+def _best(kind: Callable[..., Any]) -> Callable[[OperatorView], Any]:
+    """max and min: of two values, or along an axis, which gives the places besides."""
+
+    def read(op: OperatorView) -> Any:
+        if op.get("other") is None:
+            return [reduce(op, kind), None]
+        pair = [op.tensor("self"), op.tensor("other")]
+        is_largest = kind is composites.ReduceMax
+        return extreme(op.builder, op.ref, pair, is_largest=is_largest)
+
+    return read
 
 
 def _spread(is_root: bool) -> Callable[[OperatorView], Tensor]:

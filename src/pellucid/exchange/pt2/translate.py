@@ -13,6 +13,7 @@ import numpy as np
 from pellucid.exchange.errors import OperatorRef
 from pellucid.exchange.graph.ir import Graph, Operator
 from pellucid.exchange.graph.tensor import BATCH, Array
+from pellucid.exchange.pt2.in_place import Scratch
 from pellucid.network.layers import Shape
 
 Arguments = dict[str, Any]
@@ -80,9 +81,14 @@ def translate(
         Gets the sizes that the graph computes.
     """
     graph = Graph(outputs=list(outputs), constants=dict(constants), shapes=dict(shapes))
+    scratch = Scratch(nodes, operator_name)
     for node in nodes:
         name = operator_name(node["target"])
         if not node["outputs"] and name.startswith("_assert"):
+            continue
+        made = scratch.run(name, node, graph.constants)
+        if made is not None:
+            graph.constants[node["outputs"][0]["as_tensor"]["name"]] = made
             continue
         size = _computed_size(graph, node, name, sizes)
         if size is not None:

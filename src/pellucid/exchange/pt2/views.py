@@ -152,12 +152,13 @@ def _reverse(op: OperatorView) -> Any:
 def _movedim(op: OperatorView) -> Any:
     part = op.get("self")
     rank = part.ndim if isinstance(part, np.ndarray) else len(op.tensor("self").axes)
-    source, target = (
-        (value[0] if isinstance(value, list) else value) % rank
+    sources, targets = (
+        [axis % rank for axis in (value if isinstance(value, list) else [value])]
         for value in (op.get("source"), op.get("destination"))
     )
-    order = [axis for axis in range(rank) if axis != source]
-    order.insert(target, source)
+    order = [axis for axis in range(rank) if axis not in sources]
+    for target, source in sorted(zip(targets, sources, strict=True)):
+        order.insert(target, source)
     if isinstance(part, np.ndarray):
         return part.transpose(order)
     return op.builder.transpose(op.ref, op.tensor("self"), order)

@@ -63,7 +63,8 @@ def build_graph_model(
     for node in _needed(nodes, outputs):
         if node not in entries:
             lowering.add(node)
-    places = [lowering.places[name] for name in outputs]
+    by_name = {node.name: node for node in nodes}
+    places = [lowering.named(by_name[node_of(n)].ref, n) for n in outputs]
     lowering.graph.output, lowering.graph.more_outputs = places[0], tuple(places[1:])
     return read_graph(
         lowering.graph, input_shape=shapes[0] if len(shapes) == 1 else tuple(shapes)
@@ -71,13 +72,11 @@ def build_graph_model(
 
 
 def _outputs(document: Mapping[str, Any]) -> list[str]:
-    """Return the nodes that the signature names as outputs, else those at the end."""
+    """Return what the signature names as outputs, else the nodes at the end."""
     extra = document.get("userDefinedMetadata") or {}
     signature = document.get("signature") or extra.get("signature") or {}
-    named = [
-        node_of(str(output["name"]))
-        for output in (signature.get("outputs") or {}).values()
-    ]
+    outputs = (signature.get("outputs") or {}).values()
+    named = [str(output["name"]) for output in outputs]
     nodes = document["modelTopology"]["node"]
     read = {node_of(str(name)) for node in nodes for name in node.get("input") or ()}
     return named or [str(n["name"]) for n in nodes if str(n["name"]) not in read]
@@ -105,7 +104,7 @@ def _is_single(nodes: list[Node], arrays: Mapping[str, Array]) -> bool:
 
 def _needed(nodes: list[Node], outputs: list[str]) -> list[Node]:
     """Return the nodes that the outputs need, in their order."""
-    wanted = set(outputs)
+    wanted = set(map(node_of, outputs))
     for node in reversed(nodes):
         if node.name in wanted:
             wanted.update(map(node_of, node.inputs))

@@ -29,6 +29,12 @@ class Node:
         shown = {k: v for k, v in self.attributes.items() if isinstance(v, plain)}
         return OperatorRef(self.operator, self.name, shown)
 
+    def only(self, **allowed: Any) -> None:
+        """Refuse attributes that do not have the value that can be represented."""
+        for name, value in allowed.items():
+            if self.attributes.get(name, value) != value:
+                self.ref.refuse(f"have {name}={value!r}", repr(self.attributes[name]))
+
 
 def parse_nodes(nodes: Sequence[Mapping[str, Any]]) -> list[Node]:
     """Return the nodes of a graph so that each stands behind those that it reads.
@@ -52,7 +58,9 @@ def parse_nodes(nodes: Sequence[Mapping[str, Any]]) -> list[Node]:
                 stack.pop()
                 continue
             node = left.get(name)
-            if node is None or stack.count(name) > 1:
+            if node is not None and stack.count(name) > 1:
+                node.ref.refuse("be in a graph without loops", node.operator)
+            if node is None:
                 raise ExchangeError(
                     f"import: nodes must read nodes that exist; got {name!r}."
                 )

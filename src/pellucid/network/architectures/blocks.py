@@ -96,7 +96,7 @@ def squeeze_excite(
     return Multiply()(x, gate()(y))
 
 
-def round_channels(channels: float, divisor: int = 8) -> int:
+def round_channels(channels: float) -> int:
     """Return the nearest multiple of 8, not more than a tenth below."""
-    rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
-    return rounded if rounded >= 0.9 * channels else rounded + divisor
+    rounded = max(8, int(channels + 4) // 8 * 8)
+    return rounded if rounded >= 0.9 * channels else rounded + 8

@@ -28,7 +28,7 @@ Sides = tuple[Pair, Pair, Pair]
 Padding3D = str | int | Sides
 
 
-def triple(who: str, name: str, value: Any, *, minimum: int = 1) -> Triple:
+def triple(who: str, name: str, value: Any) -> Triple:
     """Return an int or three of them as (depth, height, width).
 
     Parameters
@@ -36,7 +36,6 @@ def triple(who: str, name: str, value: Any, *, minimum: int = 1) -> Triple:
     who, name : str
         For the error.
     value : int or (int, int, int)
-    minimum : int, optional
 
     Returns
     -------
@@ -45,9 +44,9 @@ def triple(who: str, name: str, value: Any, *, minimum: int = 1) -> Triple:
     """
     values = (value,) * 3 if checks.is_int(value) else value
     is_three = isinstance(values, tuple | list) and len(values) == 3
-    if not is_three or not all(checks.is_int(n) and n >= minimum for n in values):
+    if not is_three or not all(checks.is_int(n) and n >= 1 for n in values):
         raise NetworkError(
-            f"{who}: {name} must be an int of at least {minimum}, or three of them; "
+            f"{who}: {name} must be an int of at least 1, or three of them; "
             f"got {name}={value!r}."
         )
     return int(values[0]), int(values[1]), int(values[2])
