@@ -17,11 +17,14 @@ def test_one_number_is_explained_in_text(pellucid, trained):
     assert f"engine           = {value:.6g}" in answer.out
     assert "Conv2D conv2d[1,2,3]" in answer.out
     assert "ReLU conv2d_relu[1,2,3]" in answer.out
+    seen = "conv2d[1,2,3] sees rows 1 to 3 and columns 2 to 4 of the picture."
+    assert answer.out.splitlines()[-1] == seen
 
 
 def test_one_number_is_explained_in_json_with_its_derivative(pellucid, trained):
     arguments = ("--node", "conv2d", "--at", "1,2,3", "--gradient", "--json")
     document = pellucid("explain", "tiny", "test:0", *arguments).json
+    assert document["receptive_field"] == [[1, 3], [2, 4]]
     shown, slope = document["arithmetic"], document["derivative"]
     total = sum(term["x"] * term["weight"] for term in shown["terms"])
     total += shown["parameters"][0]["value"]
@@ -68,12 +71,14 @@ def test_without_a_node_everything_is_drawn(pellucid, trained):
     assert Path("all.png").read_bytes().startswith(b"\x89PNG")
     for node in ("conv2d_relu", "max_pool2d", "dense"):
         assert node in answer.out
+    assert "receptive field" in answer.out.splitlines()[0]
     assert "prediction: " in answer.out
 
 
 def test_without_a_node_json_lists_every_node(pellucid, trained):
     document = pellucid("explain", "tiny", "test:3", "--json").json
     assert [n["node"] for n in document["nodes"]][:2] == ["input", "conv2d"]
+    assert [n["receptive_field"] for n in document["nodes"]][:2] == [[1, 1], [3, 3]]
     assert document["picture"] == "runs/tiny/explained.png"
     assert len(document["output"]) == 3
 

@@ -142,7 +142,7 @@ def test_one_bad_file_stops_no_other(pellucid, trained, photos):
     answer = pellucid("predict", "tiny", str(source), "--top", "1")
     assert answer.code == 2
     assert len(answer.out.splitlines()) == 2 + 6
-    assert "bad.png' must be a picture" in answer.err
+    assert "bad.png' must be an image that we can read" in answer.err
 
 
 def test_a_folder_without_pictures_is_refused(pellucid, trained, here):

@@ -83,8 +83,8 @@ def bytes_of_a_cut_picture():
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"hello", "must be a picture; got a file in no known format"),
-        (b"", "must be a picture"),
+        (b"hello", "must be an image that we can read"),
+        (b"", "must be an image that we can read"),
         (bytes_of_a_cut_picture(), "must be a whole picture"),
         (None, "must be a file; got a path where nothing is"),
     ],

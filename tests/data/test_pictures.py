@@ -121,7 +121,7 @@ def test_more_than_memory_stays_in_its_files(pictures, zipped):
     ("size", "colour", "sentence"),
     [
         ((6, 9), (0, 1, 2), r"one size; got \(6, 9\) in 'dog/x.png' and \(6, 8\)"),
-        (None, None, r"'dog/x.png' must be a picture; got a file in no known format"),
+        (None, None, r"'dog/x.png' must be an image that we can read"),
     ],
 )
 def test_a_picture_that_does_not_fit_is_named(pictures, png, size, colour, sentence):
@@ -148,7 +148,7 @@ def test_a_grey_picture_among_colours_becomes_rgb(pictures, png):
 def test_a_broken_picture_is_named_by_worker_processes_too(pictures, monkeypatch):
     (pictures / "dog" / "3.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
     monkeypatch.setattr(module, "_IN_THIS_PROCESS", 0)
-    with pytest.raises(DataError, match=r"picture: 'dog/3\.png' must be a "):
+    with pytest.raises(DataError, match=r"picture: 'dog/3\.png' must be an image "):
         load(pictures)
 
 

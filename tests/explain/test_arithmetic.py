@@ -129,3 +129,27 @@ def test_the_parts_of_a_short_text_add_up(classifier, pixels):
     (rest,) = [float(line.split()[-1]) for line in lines if ", sum " in line]
     total = dense.steps[0].value
     np.testing.assert_allclose(sum(shown) + rest, total, rtol=1e-4, atol=1e-4)
+
+
+def test_rounded_weights_are_those_that_the_products_have():
+    image = pl.Input(4, 4, 1)
+    layer = pl.FakeQuantized(pl.Conv2D(2, 3), bits=4, name="it")
+    network = pl.Network(inputs=image, outputs=layer(image))
+    model = pl.Model(network, engine="numpy", dtype="float64", seed=3)
+    pixels = np.random.default_rng(2).random((4, 4, 1))
+    shown = explain.arithmetic(model, pixels, "it", (1, 0, 1))
+    weight = model.weights["it.weight"][..., 1]
+    s = np.abs(weight).max() / 7
+    rounded = np.rint(weight / s) * s
+    assert shown.layer == "Conv2D"
+    assert "w = s · round(v / s), s = max |v| / 7" in shown.equation
+    assert (shown.steps[0].name, shown.steps[0].value) == ("s", pytest.approx(s))
+    for term in shown.terms:
+        u, v, c, _ = term.weight_at
+        assert term.weight == pytest.approx(rounded[u, v, c], abs=1e-15)
+    bias = model.weights["it.bias"][1]
+    expected = np.sum(pixels[1:4, 0:3] * rounded) + bias
+    assert shown.value == pytest.approx(expected, rel=1e-12)
+    assert shown.activation == pytest.approx(expected, rel=1e-12)
+    text = explain.arithmetic_text(shown)
+    assert "products" in text  # side by side with window and weights

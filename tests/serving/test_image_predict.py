@@ -123,8 +123,8 @@ def test_of_several_models_one_must_be_named(make_client: Any, images: Any) -> N
 @pytest.mark.parametrize(
     ("body", "headers", "status", "sentence"),
     [
-        (b"hello", PNG, 400, "must be a picture; got a file in no known format"),
-        (b"", PNG, 400, "must be a picture"),
+        (b"hello", PNG, 400, "must be an image that we can read"),
+        (b"", PNG, 400, "must be an image that we can read"),
         (png(np.zeros((9, 9), np.uint8))[:45], PNG, 400, "must be a whole picture"),
         (b"abc", RAW, 400, "must have 256 bytes for each image"),
         (b"", RAW, 400, "must have 256 bytes for each image"),

@@ -72,7 +72,7 @@ def test_status_and_metadata_say_what_there_is(client: TestClient) -> None:
         ({"instances": [{"picture": [1]}]}, "the input's name must be 'input'"),
         ({"instances": [{"b64": "?"}]}, "'b64' must be base64 of a picture"),
         ({"instances": [{"b64": 5}]}, "'b64' must be base64 of a picture"),
-        ({"instances": [{"b64": "aGVsbG8="}]}, "must be a picture"),
+        ({"instances": [{"b64": "aGVsbG8="}]}, "must be an image that we can read"),
         ({"instances": [{"b64": ""}, [1.0]]}, "must be all pictures or all numbers"),
         ({"instances": ["a"]}, "images must be numbers; got str"),
         ({"instances": [], "signature_name": "x"}, "must be 'serving_default'"),

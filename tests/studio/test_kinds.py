@@ -12,6 +12,7 @@ from studio_pages import answered, served, stroke
 import pellucid as pl
 
 playwright = pytest.importorskip("playwright.sync_api")
+LONG = "block_2_depthwise_conv2d_relu"
 
 
 def _network(kind: str) -> pl.Network:
@@ -20,13 +21,20 @@ def _network(kind: str) -> pl.Network:
         x = pl.Flatten()(pl.Conv1D(3, 3, name="conv")(series))
         return pl.Network(inputs=series, outputs=pl.Dense(2)(x))
     image = pl.Input(8, 8, 1)
-    x = pl.Conv2D(3, 3, padding="same", name="conv")(image)
+    conv = pl.Conv2D(3, 3, padding="same", name="conv")
+    if kind == "aware":  # of quantization, with the names that it gets there
+        x = pl.FakeQuantize(pl.Quantization(1 / 255, -128), name=f"{LONG}_input")(image)
+        x = pl.ReLU(name=LONG)(pl.FakeQuantized(conv, name="conv")(x))
+        x = pl.FakeQuantize(pl.Quantization(0.1), name=f"{LONG}_fake_quantize")(x)
+        x = pl.FakeQuantized(pl.Dense(3))(pl.Flatten()(x))
+        return pl.Network(inputs=image, outputs=x)
+    x = conv(image)
     if kind == "pixels":
         return pl.Network(inputs=image, outputs=x)
     return pl.Network(inputs=image, outputs=pl.Dense(1)(pl.Flatten()(x)))
 
 
-@pytest.fixture(params=["sequence", "pixels", "regression"])
+@pytest.fixture(params=["sequence", "pixels", "regression", "aware"])
 def model(request: pytest.FixtureRequest) -> pl.Model:
     kind = request.param
     loss = {"regression": "mse"}.get(kind)
@@ -66,6 +74,10 @@ def test_the_page_fits_what_a_network_gives(open_page: Any, model: pl.Model) -> 
         expect(page.locator("#probabilities .fill")).to_be_hidden()
     page.goto("/#walk")
     expect(page.locator("#walk-steps[aria-busy=false] h3").first).to_be_visible()
+    if any(isinstance(n.layer, pl.FakeQuantized) for n in model.network.nodes):
+        section = page.locator(".walk-section", has_text="conv: a window slides")
+        expect(section).to_contain_text("rounded to multiples of s = ")
+        expect(section.get_by_role("slider")).to_be_visible()
     wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
     assert page.evaluate(wide) <= 0
     page.goto("/#inside")

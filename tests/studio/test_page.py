@@ -122,7 +122,9 @@ def test_a_picture_file_is_read(open_page: Any) -> None:
     assert "inverted" in page.locator("#done").inner_text()
     file = {"name": "x.png", "mimeType": "image/png", "buffer": b"no picture"}
     page.set_input_files("#file", files=[file])
-    playwright.expect(page.locator("#problem")).to_contain_text("must be a picture")
+    playwright.expect(page.locator("#problem")).to_contain_text(
+        "must be an image that we can read"
+    )
 
 
 def numbers(page: Any, selector: str, name: str) -> list[float]:

@@ -123,6 +123,50 @@ def test_experiment_shows_the_losses_of_the_definition(open_page: Any) -> None:
         assert float(words[11]) == pytest.approx(100 * right, abs=1.01), text
 
 
+def test_compare_shows_the_outputs_of_the_definition(
+    open_page: Any, model: pl.Model
+) -> None:
+    expect = playwright.expect
+
+    def ours_alone(route: Any) -> None:  # no framework is imported for this
+        answer = route.fetch()
+        document = answer.json()
+        document["engines"] = [
+            engine
+            for engine in document["engines"]
+            if engine["name"] in ("numpy", "compiled")
+        ]
+        route.fulfill(response=answer, json=document)
+
+    page = open_page()
+    page.route("**/studio/choices", ours_alone)
+    page.click("#sample")
+    expect(page.locator("#done")).to_contain_text("test image 0")
+    answered(page)
+    page.goto("/#compare")
+    page.click("#run-compare")
+    expect(page.locator("#engine-compiled")).to_contain_text(" ms")
+    expect(page.locator("#run-compare")).to_be_enabled()
+    found = forward(model, pl.data.load("mnist")[1].images[0, :, :, 0].astype(float))
+    scores = found["dense"]
+    p = np.exp(scores - scores.max()) / np.exp(scores - scores.max()).sum()
+    table = np.array(shown(page, "#outputs tbody td")).reshape(10, 2)
+    for column in table.T:
+        assert column == pytest.approx(scores, rel=1e-5, abs=1e-6)
+    names = page.locator("#outputs thead th").all_text_contents()[1:]
+    for place, name in enumerate(names):
+        cells = page.locator(f"#engine-{name} td").all_text_contents()
+        says, share, apart, median, quartiles = (c.removesuffix(" ms") for c in cells)
+        assert says == str(scores.argmax())
+        assert float(share.removesuffix(" %")) == pytest.approx(
+            100 * p.max(), abs=0.0501
+        )
+        largest = np.abs(table[:, place] - table[:, names.index("numpy")]).max()
+        assert float(apart.replace("−", "-")) == pytest.approx(largest, abs=2e-7)
+        low, high = (float(one) for one in quartiles.split("–"))
+        assert low <= float(median) <= high
+
+
 def train_points(*, steps: int, every: int) -> list[tuple[float, float, float]]:
     """Train the first view's network in plain NumPy: losses, and what is right."""
     settings = Settings()

@@ -13,6 +13,7 @@ from pellucid.errors import NetworkError
 
 if TYPE_CHECKING:
     from pellucid.model import Model
+    from pellucid.network import Network
 
 
 def explain(
@@ -263,11 +264,22 @@ def _explain_element(
         derivative,
         derivative_text,
     )
+    from pellucid.explain.text import format_element
 
     shown = arithmetic(model, pixels, node, at, label=ends["label"])
     document: dict[str, Any] = {"arithmetic": shown.to_json()}
+    seen = _receptive_field(model.network, node, shown.at)
+    if seen is not None:
+        document["receptive_field"] = seen
     if shows_all is not None:
         answer(arithmetic_text(shown, shows_all=shows_all))
+        if seen is not None:
+            element = format_element(node, shown.at)
+            (top, bottom), (left, right) = seen
+            answer(
+                f"\n{element} sees rows {top} to {bottom} and columns {left} to "
+                f"{right} of the picture."
+            )
     if has_gradient:
         slope = derivative(model, pixels, node, shown.at, **ends)
         document["derivative"] = slope.to_json()
@@ -275,6 +287,20 @@ def _explain_element(
             answer("")
             answer(derivative_text(slope, shows_all=shows_all))
     return document
+
+
+def _receptive_field(
+    network: Network, node: str, at: tuple[int, ...]
+) -> list[list[int]] | None:
+    """Return the rows and columns of the picture that reach an element.
+
+    None where the network takes no single picture, or nothing of it gets there.
+    """
+    from pellucid.network.receptive_field import field
+
+    is_picture = len(network.inputs) == 1 and len(network.input_shape) == 3
+    box = field(network, node, at) if is_picture and node in network.shapes else None
+    return None if box is None else [list(span) for span in box]
 
 
 def _explain_weight(

@@ -85,6 +85,8 @@ def draw_overview(
     from pellucid.engines.ports import join
     from pellucid.explain import picture
     from pellucid.explain.ports import one_example, predict_outputs
+    from pellucid.network.layers import operation_of
+    from pellucid.network.receptive_field import extent
     from pellucid.runs.picture import save_figure
 
     save_figure(picture(model, pixels, **which), path)
@@ -93,8 +95,9 @@ def draw_overview(
     nodes: list[dict[str, Any]] = [
         {
             "node": node.name,
-            "layer": type(node.layer).__name__,
+            "layer": type(operation_of(node.layer)).__name__,
             "shape": list(found[node.name].shape[1:]),
+            "receptive_field": extent(model.network, node.name),
             "min": float(found[node.name].min()),
             "mean": float(found[node.name].mean()),
             "max": float(found[node.name].max()),
@@ -108,17 +111,21 @@ def draw_overview(
         shown = only if len(lists) == 1 else {"outputs": lists}
         emit({"picture": str(path), **shown, "nodes": nodes})
         return
+    numbers = ("min", "mean", "max")
+    head = {"shape": "shape", "receptive_field": "receptive field"}
+    if not any(entry["receptive_field"] for entry in nodes):  # no picture
+        del head["receptive_field"]
     rows = [
         (
             entry["node"],
             entry["layer"],
-            "×".join(map(str, entry["shape"])),
-            *(f"{entry[key]:.4g}" for key in ("min", "mean", "max")),
+            *("×".join(map(str, entry[key] or ())) for key in head),
+            *(f"{entry[key]:.4g}" for key in numbers),
         )
         for entry in nodes
     ]
-    numbers = ("min", "mean", "max")
-    answer(table(("node", "layer", "shape", *numbers), rows, numbers=numbers))
+    columns = ("node", "layer", *head.values(), *numbers)
+    answer(table(columns, rows, numbers=numbers))
     answer("")
     for name, values in outputs.items():
         sentence = prediction_sentence(Output.of(model, name), values[0])

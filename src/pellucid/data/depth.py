@@ -117,7 +117,7 @@ def _scale_floats(
     low, high = float(values.min()), float(values.max())
     if not (low >= _LOWEST and high <= _HIGHEST):  # also where one is NaN
         raise DataError(
-            f"picture: {called!r} has floats, which must lie in [0, 1]; "
+            f"picture: {called} has floats, which must lie in [0, 1]; "
             f"got {low:g} to {high:g}. Scale them, or save the picture with 8 or 16 "
             "bits."
         )
@@ -129,7 +129,7 @@ def _scale_floats(
 
 def _no_range(called: str, kind: str) -> DataError:
     return DataError(
-        f"picture: {called!r} must have 8 or 16 bits, or floats in [0, 1]; "
+        f"picture: {called} must have 8 or 16 bits, or floats in [0, 1]; "
         f"got {kind}, whose white is not known. Save it in one of these forms."
     )
 
@@ -142,7 +142,7 @@ def _mend_transparency(image: Image.Image, called: str) -> None:
     raw = raw_mode(image)
     if raw in _DEEP_COLOUR:
         raise DataError(
-            f"picture: {called!r} must have 8 bits, or an alpha channel; got 16-bit "
+            f"picture: {called} must have 8 bits, or an alpha channel; got 16-bit "
             "colour in which one colour is transparent. Save it with an alpha channel."
         )
     if raw in _TRANSPARENCY_SCALE and isinstance(value, int):

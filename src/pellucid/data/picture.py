@@ -89,7 +89,7 @@ def picture(
         stores values whose range is not known (32-bit integers, floats outside of
         [0, 1]) or whose colours are (LAB).
     """
-    called = name or _name(source)
+    called = repr(name) if name else _name(source)
     checked = check_size(size)
     from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -109,23 +109,24 @@ def picture(
         raise
     except FileNotFoundError as error:
         raise DataError(
-            f"picture: {called!r} must be a file; got a path where nothing is."
+            f"picture: {called} must be a file; got a path where nothing is."
         ) from error
     except NotRegularFileError as error:
         raise DataError(
-            f"picture: {called!r} must be a file; got {error.strerror}."
+            f"picture: {called} must be a file; got {error.strerror}."
         ) from error
     except UnidentifiedImageError as error:
         raise DataError(
-            f"picture: {called!r} must be a picture; got a file in no known format."
+            f"picture: {called} must be an image that we can read (PNG, JPEG, …); "
+            "got a file in no known format."
         ) from error
     except Image.DecompressionBombError as error:
         raise DataError(
-            f"picture: {called!r} must have at most {pixel_limit} pixels; got more."
+            f"picture: {called} must have at most {pixel_limit} pixels; got more."
         ) from error
     except Exception as error:
         raise DataError(
-            f"picture: {called!r} must be a whole picture; got {_reason(error)}."
+            f"picture: {called} must be a whole picture; got {_reason(error)}."
         ) from error
 
 
@@ -209,7 +210,7 @@ def _check_pixels(size: tuple[int, int], limit: int, called: str) -> None:
     width, height = size
     if width * height > limit:
         raise DataError(
-            f"picture: {called!r} must have at most {limit} pixels; "
+            f"picture: {called} must have at most {limit} pixels; "
             f"got {height} × {width} = {height * width}."
         )
 
@@ -223,7 +224,7 @@ def _check_declared(image: Image.Image, held: int | None, called: str) -> None:
     needed = image.width * image.height * _LEAST_BYTES.get(image.mode, 1 / 8)
     if needed > ratio * held:
         raise DataError(
-            f"picture: {called!r} must be a whole picture; got {held} bytes, which "
+            f"picture: {called} must be a whole picture; got {held} bytes, which "
             f"cannot hold the {image.height} × {image.width} pixels of its header."
         )
 
@@ -243,7 +244,7 @@ def _check_mode(image: Image.Image, called: str) -> None:
     """Refuse colours that cannot be brought to grey or rgb."""
     if image.mode not in (*_GREY_MODES, *_COLOUR_MODES):
         raise DataError(
-            f"picture: {called!r} must be grey, rgb, cmyk, ycbcr or have a palette; "
+            f"picture: {called} must be grey, rgb, cmyk, ycbcr or have a palette; "
             f"got the colours of mode {image.mode!r}. Save it as rgb."
         )
 
@@ -291,8 +292,9 @@ def _flatten(image: Image.Image, mode: str) -> Image.Image:
 
 def _name(source: str | Path | bytes | BinaryIO) -> str:
     if isinstance(source, (str, Path)):
-        return str(source)
-    return str(getattr(source, "name", "the picture"))
+        return repr(str(source))
+    name = getattr(source, "name", None)
+    return "this file" if name is None else repr(str(name))
 
 
 def _reason(error: Exception) -> str:

@@ -23,7 +23,14 @@ from pellucid.explain.values import (
 )
 from pellucid.model import Model
 from pellucid.network import Node
-from pellucid.network.layers import Input, Pointwise, Softmax, find_entry, is_own
+from pellucid.network.layers import (
+    Input,
+    Pointwise,
+    Softmax,
+    find_entry,
+    is_own,
+    operation_of,
+)
 
 Activations = dict[str, Array]
 
@@ -152,7 +159,7 @@ def _explain_element(
     is_followed = len(followers) == 1 and not isinstance(node.layer, Input)
     return Arithmetic(
         node=node.name,
-        layer=type(node.layer).__name__,
+        layer=type(operation_of(node.layer)).__name__,
         at=at,
         equation=done.equation,
         terms=done.terms,

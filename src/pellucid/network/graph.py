@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -222,10 +223,15 @@ class Network:
     @property
     def parameter_count(self) -> int:
         """Number of parameters, frozen ones included, buffers not."""
+        return sum(math.prod(w.shape) for w in self.weights if w.spec.is_parameter)
+
+    @property
+    def integer_weight_count(self) -> int:
+        """Number of weights that are integers, which training does not change."""
         return sum(
-            functools.reduce(lambda a, b: a * b, w.shape, 1)
+            math.prod(w.shape)
             for w in self.weights
-            if w.spec.is_parameter
+            if w.spec.role == "weight" and w.dtype is not None
         )
 
     @functools.cached_property

@@ -18,15 +18,12 @@ from pellucid.network.layers import (
     Crop2D,
     Dense,
     DepthToSpace,
-    FakeQuantized,
     Flatten,
-    Hybrid,
     MaxPool2D,
     PadChannels,
     Parameter,
     PerImageNorm,
     Permute,
-    Quantized,
     Reshape,
     Resize,
     SameShape,
@@ -35,6 +32,7 @@ from pellucid.network.layers import (
     SpaceToDepth,
     Upsample2D,
     ZeroPad2D,
+    operation_of,
 )
 from pellucid.network.layers.rearrange import Rearrangement
 from pellucid.network.rearrangement import PermuteStep, SliceStep
@@ -142,9 +140,7 @@ def _before(node: Node, box: Box | None, shape: Shape) -> Box | None:
         return None
     if box is None or len(shape) != 3:
         return box and _whole(shape)
-    layer, size = node.layer, (shape[0], shape[1])
-    if isinstance(layer, FakeQuantized | Hybrid | Quantized):
-        layer = layer.operation
+    layer, size = operation_of(node.layer), (shape[0], shape[1])
     if isinstance(layer, Concat) and layer.resolved_axis(3) != 2:
         return _whole(shape)
     if isinstance(layer, Slice | Crop2D):

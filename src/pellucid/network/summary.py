@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from math import prod
 from typing import TYPE_CHECKING
 
-from pellucid.network.layers import FakeQuantized, Hybrid, Layer, Quantized
+from pellucid.network.layers import Layer, form_of, operation_of
 from pellucid.network.receptive_field import extent
 
 if TYPE_CHECKING:
@@ -72,14 +72,9 @@ _INDENT = "  "
 
 
 def _kind(layer: Layer) -> str:
-    """Return what the table calls a layer; of integer layers also their type."""
-    if isinstance(layer, Quantized):
-        return f"{type(layer.operation).__name__}, {layer.output.dtype}"
-    if isinstance(layer, FakeQuantized):
-        return f"{type(layer.operation).__name__}, fake {layer.bits} bits"
-    if isinstance(layer, Hybrid):
-        return f"{type(layer.operation).__name__}, int8 weights"
-    return type(layer).__name__
+    """Return what the table calls a layer; of quantized layers also their form."""
+    kind, form = type(operation_of(layer)).__name__, form_of(layer)
+    return f"{kind}, {form}" if form else kind
 
 
 def _total(network: Network) -> tuple[str, ...]:
@@ -88,12 +83,7 @@ def _total(network: Network) -> tuple[str, ...]:
         for w in network.weights
         if w.spec.is_parameter and not w.is_trainable
     )
-    whole = sum(
-        prod(w.shape)
-        for w in network.weights
-        if w.spec.role == "weight" and w.dtype is not None
-    )
-    notes = {"frozen": frozen, "integer weights": whole}
+    notes = {"frozen": frozen, "integer weights": network.integer_weight_count}
     note = ", ".join(f"{count:,} {name}" for name, count in notes.items() if count)
     count = f"{network.parameter_count:,}"
     return ("total", "", note, "", count, f"{network.multiply_adds:,}")

@@ -77,10 +77,7 @@ async def _refuse_http(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, HTTPException):
         return JSONResponse({"error": "serve: got an unknown error."}, 500)
     if error.status_code == 404:
-        sentence = (
-            "serve: the path must be one of those at /docs; "
-            f"got '{request.url.path[:80]}'."
-        )
+        sentence = f"Not found: {request.url.path[:80]}. See /docs."
     else:
         sentence = (
             f"serve: the request must fit its path; got {request.method[:20]} "

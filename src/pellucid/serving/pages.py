@@ -67,7 +67,7 @@ async def file(path: str) -> Answer:
     name = name.removeprefix(f"{digest}/")
     if name not in contents:
         raise RequestError(
-            f"serve: the path must be one of those at /docs; got '{path[:80]}'.",
+            f"Not found: {path[:80]}. See /docs.",
             status=404,
         )
     kept = _FOREVER if is_versioned else _ASK_AGAIN

@@ -1,29 +1,24 @@
-"""Inspection of a network: graph, activations, arithmetic, maps."""
+"""Inspection of a network: activations, arithmetic, gradients, maps."""
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from pellucid.engines.numpy import NumpySession
 from pellucid.engines.ports import join
 from pellucid.explain import arithmetic, attribute, derivative
 from pellucid.explain.chosen_output import choose_output
-from pellucid.explain.loss_nodes import (
-    LOSS,
-    probability_node,
-    reaching,
-    usual_loss,
+from pellucid.explain.float_session import (
+    float64_session,
+    float64_weights,
+    float_example,
 )
+from pellucid.explain.loss_nodes import LOSS, reaching
 from pellucid.explain.ports import one_example, output_name
 from pellucid.model import Model
-from pellucid.model.inputs import prepare_array
-from pellucid.model.ports import output_meaning_of
-from pellucid.network import Network, Node
-from pellucid.network.layers import Input
+from pellucid.network import Network
 from pellucid.network.receptive_field import field
 from pellucid.studio.images import (
     as_batch,
@@ -32,7 +27,7 @@ from pellucid.studio.images import (
     levels,
     takes_pictures,
 )
-from pellucid.studio.verdict import names_of, verdict
+from pellucid.studio.verdict import verdict
 
 Array = npt.NDArray[Any]
 Held = str | dict[str, str]  # an example as the page holds it
@@ -40,112 +35,6 @@ _FEW_UNITS = 40  # of a vector, shown in their order
 _MOST_UNITS = 200
 _THUMBNAIL, _THUMBNAIL_UNITS = 64, 128  # of a node among many: rows, units
 _MOST_TERMS = 1000  # of one number's arithmetic; the largest are sent
-
-
-def describe_network(model: Model, title: str, *, has_samples: bool) -> dict[str, Any]:
-    """Return the network as the page draws it."""
-    network = model.network
-    outputs = [_output(model, name) for name in network.outputs]
-    return {
-        "title": title,
-        "engine": model.engine.name,
-        "dtype": model.dtype,
-        **{key: outputs[0][key] for key in ("classes", "meaning", "kind")},
-        "input": list(network.input_shape),
-        "takes_pictures": takes_pictures(network),
-        "inputs": [
-            {
-                "name": name,
-                "shape": list(network.shapes[name]),
-                "takes_pictures": takes_pictures(network, name),
-            }
-            for name in network.inputs
-        ],
-        "outputs": outputs,
-        "has_samples": has_samples,
-        "parameters": network.parameter_count,
-        "multiply_adds": network.multiply_adds,
-        "nodes": [_node(model, node) for node in network.nodes],
-        "ends": _ends(model),
-    }
-
-
-def _output(model: Model, name: str) -> dict[str, Any]:
-    """Return an output's name, and what it means."""
-    meaning = output_meaning_of(model, name)
-    return {
-        "name": name,
-        "classes": names_of(model, name),
-        "meaning": meaning.describe(),
-        "kind": meaning.kind,
-    }
-
-
-def _ends(model: Model) -> list[dict[str, Any]]:
-    """Return what comes after the network: a softmax of its logits, and the loss.
-
-    Of several outputs nothing.
-    """
-    network = model.network
-    if len(network.output_shape) != 1 or len(network.outputs) > 1:
-        return []
-    last = probability_node(model)
-    ends = [] if last is None else [last]
-    found = [
-        {
-            "name": node.name,
-            "layer": type(node.layer).__name__,
-            "inputs": list(node.inputs),
-            "shape": list(network.output_shape),
-            "settings": {},
-            "parameters": 0,
-            "multiply_adds": 0,
-        }
-        for node in ends
-    ]
-    before = ends[-1].name if ends else network.outputs[0]
-    if LOSS not in network.shapes and model.output_meaning.kind != "regression":
-        name = type(usual_loss(model)).__name__
-        loss = {"name": LOSS, "layer": name, "inputs": [before], "shape": [1]}
-        found.append({**loss, "settings": {}, "parameters": 0, "multiply_adds": 0})
-    return found
-
-
-def _node(model: Model, node: Node) -> dict[str, Any]:
-    network = model.network
-    return {
-        "name": node.name,
-        "layer": type(node.layer).__name__,
-        "inputs": list(node.inputs),
-        "shape": list(network.shapes[node.name]),
-        "settings": settings_of(node),
-        "parameters": own_parameters(network, node),
-        "multiply_adds": node.layer.multiply_adds(*network.input_shapes(node)),
-    }
-
-
-def own_parameters(network: Network, node: Node) -> int:
-    """Return how many parameters a node adds: none where it has another's weights."""
-    if node.weights_of is not None:
-        return 0
-    specs = node.layer.weights(*network.input_shapes(node))
-    return sum(int(np.prod(s.shape)) for s in specs if s.is_parameter)
-
-
-def settings_of(node: Node) -> dict[str, Any]:
-    """Return a layer's arguments that are not the default, for people to read."""
-    if isinstance(node.layer, Input):
-        return {}
-    return {
-        field.name: _plain(getattr(node.layer, field.name))
-        for field in dataclasses.fields(node.layer)
-        if field.name not in ("name", "activation")
-        and getattr(node.layer, field.name) != field.default
-    }
-
-
-def _plain(value: Any) -> Any:
-    return value if isinstance(value, int | float | bool | str) else str(value)
 
 
 def describe_prediction(model: Model, image: Array) -> dict[str, Any]:
@@ -311,20 +200,10 @@ def flow(
     example = decode(model, image)
     output = model.predict(as_batch(example))
     output = output[name] if isinstance(output, dict) else output
-    given = one_example(model, example)
-    how = model.preprocessing  # the model's own rule
-    x = join(
-        [
-            prepare_array(array, network.shapes[source], how, "float64")
-            for source, array in zip(network.inputs, given, strict=True)
-        ]
-    )
+    x = join(float_example(model, one_example(model, example)))
     chosen = choose_output(model, output[0], of_class, of_output=name)
     grad = chosen.gradient(output.astype(np.float64))
-    weights = {f"weights/{n}": a.astype(np.float64) for n, a in model.weights.items()}
-    session = NumpySession(
-        network, state=weights, loss=None, optimizer=None, dtype="float64"
-    )
+    session = float64_session(model, float64_weights(model))
     grads, _ = session.pull_back(x, {name: grad}, training=False)
     found = grads.get(node)  # None: the output does not depend on it
     if found is None:

@@ -7,11 +7,21 @@ from typing import Any
 
 from pellucid.errors import NetworkError, PellucidError, RunError
 from pellucid.network import Network, from_json, to_json, zoo
-from pellucid.network.layers import INTEGER_LAYERS, LAYERS, Input, Layer
+from pellucid.network.layers import (
+    INTEGER_LAYERS,
+    LAYERS,
+    Elementwise,
+    FakeQuantize,
+    FakeQuantized,
+    Input,
+    Layer,
+)
 from pellucid.network.python_source import python_source
-from pellucid.studio.inspection import own_parameters
+from pellucid.studio.network_description import integer_weights_of, own_parameters
 
 _OWN_FOLDER = "images"  # where scripts look for images of no named data set
+#: whose arguments are layers, scales or functions, not numbers that one types
+_BY_CODE = (Elementwise, FakeQuantize, FakeQuantized)
 _HIDDEN = ("name", "activation", "weight_initializer", "bias_initializer")
 
 
@@ -22,6 +32,7 @@ def catalogue() -> list[dict[str, Any]]:
             "layer": kind,
             "arity": list(layer.arity),
             "stem": layer.stem,
+            "is_offered": layer not in _BY_CODE,
             "arguments": _arguments(layer),
         }
         for kind, layer in LAYERS.items()
@@ -71,6 +82,7 @@ def check_network(document: dict[str, Any]) -> dict[str, Any]:
         "fits": True,
         "rows": _rows(network),
         "parameters": network.parameter_count,
+        "integer_weights": network.integer_weight_count,
         "multiply_adds": network.multiply_adds,
         "json": to_json(network),
         "python": python_source(network),
@@ -114,6 +126,7 @@ def _rows(network: Network) -> list[dict[str, Any]]:
                 "name": node.name,
                 "shape": list(network.shapes[node.name]),
                 "parameters": own_parameters(network, node),
+                "integer_weights": integer_weights_of(network, node),
                 "multiply_adds": node.layer.multiply_adds(*inputs),
             }
         )

@@ -18,7 +18,13 @@ from pellucid.recipes import names, read
 from pellucid.serving.errors import RequestError
 from pellucid.serving.finite import dumps
 from pellucid.serving.http import read_rest
-from pellucid.studio import engine_comparison, images, inspection, network_editor
+from pellucid.studio import (
+    engine_comparison,
+    images,
+    inspection,
+    network_description,
+    network_editor,
+)
 from pellucid.studio.events import stream_events
 from pellucid.studio.examples import Examples
 from pellucid.studio.live_training import TrainingRequest, describe_run, usual
@@ -82,7 +88,7 @@ def _add_drawing(routes: APIRouter, studio: Studio) -> None:
     async def model() -> dict[str, Any]:
         shown = bench.shown  # needs no turn
         has_samples = bench.examples is not None
-        document = inspection.describe_network(
+        document = network_description.describe_network(
             shown.model, shown.title, has_samples=has_samples
         )
         return {**document, "version": shown.version, "steps": bench.steps}

@@ -212,7 +212,7 @@ FLOATS = {"fp32_contents": [0.0] * 64}
         ({"datatype": "BYTES", "shape": [1]}, "must hold 1 texts"),
         (
             {"datatype": "BYTES", "shape": [1], "raw": [b"\x03\0\0\0abc"]},
-            "must be a picture",
+            "must be an image that we can read",
         ),
         ({"datatype": "BYTES", "shape": [2], "raw": []}, "must be 2 pictures; got 0"),
     ],

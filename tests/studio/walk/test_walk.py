@@ -174,6 +174,8 @@ def test_an_answer_for_each_pixel_is_walked_without_a_loss() -> None:
     assert shown["loss"] is None
     assert shown["learning"] is None
     assert [stop["node"] for stop in shown["stops"]] == ["input", "conv2d", "softmax"]
+    window = next(s["window"] for s in shown["stops"] if s["node"] == "conv2d")
+    assert np.shape(window["w"]) == (3, 3)  # it slides here, too
 
 
 def test_numbers_that_are_no_picture_are_walked() -> None:
@@ -220,3 +222,31 @@ def test_updates_follow_the_optimizer_s_groups() -> None:
         steps = update["steps"]
         w -= 0.05 * (steps[0]["value"] + 0.3 * w)
         assert steps[-1]["value"] == pytest.approx(w, rel=1e-6)
+
+
+def test_a_window_of_rounded_weights_has_the_rounded_ones() -> None:
+    image = pl.Input(6, 6, 2)
+    x = pl.FakeQuantize(pl.Quantization(1 / 255, -128))(image)
+    x = pl.FakeQuantized(pl.Conv2D(3, 3, padding="same"), bits=3, name="conv")(x)
+    network = pl.Network(inputs=image, outputs=pl.Dense(2)(pl.Flatten()(pl.ReLU()(x))))
+    model = pl.Model(network, engine="numpy", seed=2, optimizer=pl.SGD(0.1))
+    pixels = np.random.default_rng(3).random((6, 6, 2))
+    shown = walk(model, encode(pixels), 0)
+    stop = next(s for s in shown["stops"] if s["node"] == "conv")
+    window, weights = stop["window"], exact(model)["conv.weight"]
+    c, o = window["channel"], stop["at"][2]
+    s = np.abs(weights[..., o]).max() / 3
+    kernel = np.rint(weights[:, :, c, o] / s) * s
+    np.testing.assert_allclose(window["w"], kernel, atol=1e-7)
+    assert stop["layer"] == "Conv2D"
+    (line,) = [line for line in stop["steps"] if line["name"] == "s"]
+    assert line["value"] == pytest.approx(s, rel=1e-6)
+    x = np.array(window["x"])
+    for i, j in itertools.product(range(6), range(6)):
+        own = np.sum(x[i : i + 3, j : j + 3] * window["w"])
+        expected = own + window["rest"][i][j] + window["bias"]
+        assert expected == pytest.approx(window["y"][i][j], abs=1e-12)
+    grads = shown["weight"]
+    assert grads["name"] == "conv.weight"
+    total = sum(p["value"] for p in grads["places"]) + grads["left_out"]["sum"]
+    assert total == pytest.approx(grads["gradient"], rel=1e-9)

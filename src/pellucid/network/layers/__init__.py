@@ -87,6 +87,8 @@ from pellucid.network.layers.resize import Resize as Resize
 from pellucid.network.layers.tables import find_entry as find_entry
 from pellucid.network.layers.tables import has_entry as has_entry
 from pellucid.network.layers.tables import kinds_of as kinds_of
+from pellucid.network.layers.wrapped import form_of as form_of
+from pellucid.network.layers.wrapped import operation_of as operation_of
 
 LAYERS: dict[str, type[Layer]] = {
     name: kind

@@ -18,7 +18,7 @@ from pellucid.model import Model
 from pellucid.serving.finite import dumps
 from pellucid.serving.pages import STATIC
 from pellucid.storage import write_together
-from pellucid.studio.inspection import describe_network
+from pellucid.studio.network_description import describe_network
 from pellucid.studio.offline.network import check_network, describe_layers
 from pellucid.studio.offline.page import VIEWS, write_page
 from pellucid.studio.playground import Preset, Settings, experiment

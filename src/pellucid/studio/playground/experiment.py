@@ -169,9 +169,14 @@ def describe(frames: list[dict[str, Any]], losses: list[float | None]) -> str:
         )
     else:
         said = (
-            f"{100 * test['accuracy']:.0f} % of new points are right; the loss on "
+            f"{_per_cent(test['accuracy'])} of new points are right; the loss on "
             f"them is {test['loss']:.3f}."
         )
     if last["dead"]:
-        said += f" {100 * last['dead']:.0f} % of the ReLUs are 0 for every point."
+        said += f" {_per_cent(last['dead'])} of the ReLUs are 0 for every point."
     return said
+
+
+def _per_cent(share: float) -> str:
+    """Write a share so that one point of a few hundred is not rounded away."""
+    return f"{round(100 * share, 1):g} %"

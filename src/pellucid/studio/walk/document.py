@@ -182,8 +182,8 @@ def _stop(
     }
     if is_one_picture(model.network):
         document["field"] = field(model.network, shown.node, shown.at)
-    if len(shown.at) == 3 and end is not None:
-        document["window"] = sliding_window(model.network, shown, values, end.weights)
+    if len(shown.at) == 3:
+        document["window"] = sliding_window(model.network, shown, values)
     if end is not None:
         document["gradient"] = _gradient(model, shown, end)
     return document

@@ -8,7 +8,13 @@ import numpy as np
 
 from pellucid.explain.values import Arithmetic, Array
 from pellucid.network import Network
-from pellucid.network.layers import AvgPool2D, Conv2D, Layer, MaxPool2D
+from pellucid.network.layers import (
+    AvgPool2D,
+    Conv2D,
+    Layer,
+    MaxPool2D,
+    operation_of,
+)
 from pellucid.studio.walk.thread import followed
 
 _SIDE = 28  # rows and columns of the output that the window visits
@@ -18,7 +24,6 @@ def sliding_window(
     network: Network,
     shown: Arithmetic,
     values: dict[str, Array],
-    weights: dict[str, Array],
 ) -> dict[str, Any] | None:
     """Return the numbers under a sliding window; None where there is none.
 
@@ -30,8 +35,6 @@ def sliding_window(
         Of the element that the walk follows.
     values : dict of str to ndarray
         Each node's output, (H, W, C).
-    weights : dict of str to ndarray
-        In float64.
 
     Returns
     -------
@@ -44,7 +47,7 @@ def sliding_window(
         the arrays' first elements.
     """
     node = network.node(shown.node)
-    layer: Any = node.layer
+    layer: Any = operation_of(node.layer)
     term = followed(shown)
     kinds: tuple[type[Layer], ...] = (Conv2D, MaxPool2D, AvgPool2D)
     if type(layer) not in kinds or term is None or term.at is None:
@@ -81,9 +84,8 @@ def sliding_window(
         "y": (part := y[rows, columns, shown.at[2]]).tolist(),
     }
     if term.weight_at is not None and isinstance(layer, Conv2D):
-        _, _, c, o = term.weight_at
-        kernel = weights[f"{node.owner}.weight"][:, :, c, o]
-        bias = float(weights[f"{node.owner}.bias"][o]) if layer.bias else 0.0
+        kernel = _kernel(shown, layer, term.weight_at[2])
+        bias = next((p.value for p in shown.parameters if p.role == "bias"), 0.0)
         own = _correlate(under, kernel, layer.strides, dilations, part.shape)
         found |= {
             "w": kernel.tolist(),
@@ -92,6 +94,15 @@ def sliding_window(
             "rest": (part - bias - own).tolist(),
         }
     return found
+
+
+def _kernel(shown: Arithmetic, layer: Conv2D, channel: int) -> Array:
+    """Return the weights of a channel that the element's products have."""
+    kernel = np.zeros(layer.kernel)
+    for term in shown.terms:
+        if term.weight_at is not None and term.weight_at[2] == channel:
+            kernel[term.weight_at[:2]] = term.weight
+    return kernel
 
 
 def _visited(at: int, size: int) -> slice:

@@ -1,7 +1,7 @@
 // The view Build: a network as an editable list.
 
 import { latest, tried } from "./answers.js";
-import { byId, count, make, on, options } from "./page.js";
+import { byId, count, counted, make, on, options } from "./page.js";
 import { trainBuilt } from "./train.js";
 import { source } from "./source.js";
 
@@ -47,7 +47,7 @@ function row(node, i) {
   const isInput = node.layer === "Input";
   const made = make("tr", {},
     make("th", { scope: "row", textContent: node.name }),
-    make("td", { textContent: node.layer }),
+    make("td", { textContent: node.operation ? `${node.layer} ${node.operation.layer}` : node.layer }),
     make("td", {}, ...fields),
     make("td", { className: "number" }), make("td", { className: "number" }), make("td", { className: "number" }),
     make("td", { className: "changes" },
@@ -62,6 +62,9 @@ function render() {
   check();
 }
 
+/** The number for a column that is called Parameters; integer weights are named. */
+const parametersOf = (found) => (found.integer_weights ? counted(found) : count(found.parameters));
+
 const check = latest(async () => {
   checked = await tried(() => source.build(network));
   if (!checked) return;
@@ -69,17 +72,17 @@ const check = latest(async () => {
   rows.forEach((tr, i) => {
     const found = checked.rows.find((r) => r.name === tr.dataset.node);
     tr.cells[3].textContent = found ? found.shape.join("×") : "–";
-    tr.cells[4].textContent = found ? count(found.parameters) : "–";
+    tr.cells[4].textContent = found ? parametersOf(found) : "–";
     tr.cells[5].textContent = found ? count(found.multiply_adds) : "–";
     tr.className = !checked.fits && i === checked.rows.length ? "is-wrong" : "";
   });
   byId("layers").tFoot.replaceChildren(...(checked.fits ? [make("tr", {},
     make("td", { textContent: "total" }), make("td"), make("td"), make("td"),
-    make("td", { className: "number", textContent: count(checked.parameters) }),
+    make("td", { className: "number", textContent: parametersOf(checked) }),
     make("td", { className: "number", textContent: count(checked.multiply_adds) }), make("td"))] : []));
   byId("fits").className = checked.fits ? "quiet" : "bad";
   byId("fits").textContent = checked.fits
-    ? `It fits: ${count(checked.parameters)} parameters, ${count(checked.multiply_adds)} multiply-adds for one image.`
+    ? `It fits: ${counted(checked)}, ${count(checked.multiply_adds)} multiply-adds for one image.`
     : checked.error;
   for (const id of ["train-built", "as-python", "as-json", "as-code"]) byId(id).disabled = !checked.fits;
   if (!byId("source-panel").hidden && checked.fits) showCode(byId("source-panel").dataset.kind);
@@ -156,7 +159,7 @@ async function load(name) {
 async function fill() {
   kinds = await source.layers();
   const { networks } = await source.choices();
-  byId("kind").replaceChildren(...options(kinds.map((kind) => kind.layer), "Conv2D"));
+  byId("kind").replaceChildren(...options(kinds.filter((kind) => kind.is_offered).map((kind) => kind.layer), "Conv2D"));
   byId("example").replaceChildren(new Option("the one shown", SHOWN), ...options(networks, SHOWN));
   byId("example").value = SHOWN;
   await load(SHOWN);

@@ -4,7 +4,7 @@ import { latest, tried } from "./answers.js";
 import { calculation, derivative, span } from "./calculation.js";
 import { sample } from "./draw.js";
 import { beginMap, CHANNELS, drawEdges, drawMap, forgetMaps, markNode, showMaps, shownNodes, unfoldFor } from "./network_map.js";
-import { byId, count, make, number, on, state } from "./page.js";
+import { byId, count, counted, kindOf, make, number, on, state } from "./page.js";
 import { bytes, onTheme, paintImage, paintLevels, strength } from "./paint.js";
 import { choices, example, input, isSeveral, ofInput } from "./ports.js";
 import { beginPatches, offerPatches } from "./patches.js";
@@ -87,8 +87,8 @@ function describe(node, { largest }) {
   const what = isGradient() ? `how output ${chosenClass().name} reacts to it` : "activations";
   byId("node-title").textContent = `${node.name}: ${what}`;
   const settings = Object.entries(node.settings).map(([k, v]) => `${k}=${v}`).join(", ");
-  byId("node-words").textContent = `${node.layer}(${settings}), ${node.shape.join("×")}, `
-    + `${count(node.parameters)} parameters, ${count(node.multiply_adds)} multiply-adds. `
+  byId("node-words").textContent = `${kindOf(node, `(${settings})`)}, ${node.shape.join("×")}, `
+    + `${counted(node)}, ${count(node.multiply_adds)} multiply-adds. `
     + `Blue is positive, orange negative; darkest = ${number(largest)}.`;
 }
 

@@ -1,6 +1,6 @@
 // The network at a glance: each node with its feature maps, edges, folded blocks.
 
-import { byId, make, state } from "./page.js";
+import { byId, kindOf, make, state } from "./page.js";
 import { bytes, onTheme, paintLevels } from "./paint.js";
 import { fold } from "./folding.js";
 
@@ -38,7 +38,7 @@ function card(item, block, chosen, again) {
   const from = isPlain ? "" : ` from ${node.inputs.join(" and ")}`;
   const button = make("button", { type: "button" },
     make("span", {}, ...breakable(node.name)),
-    make("span", { className: "shape", textContent: `${item.length > 1 ? `block of ${item.length}` : node.layer} ${node.shape.join("×")}${from}` }));
+    make("span", { className: "shape", textContent: `${item.length > 1 ? `block of ${item.length}` : kindOf(node)} ${node.shape.join("×")}${from}` }));
   button.dataset.node = node.name;
   button.ariaPressed = String(node.name === chosen);
   button.addEventListener("click", () => drawn.choose(node.name));

@@ -34,9 +34,9 @@ export async function readModel() {
   const former = state.model;
   state.model = await source.model();
   if (former && ports(former) !== ports(state.model)) see(null); // it fits no more
-  const { title, engine, parameters, steps } = state.model;
+  const { title, engine, steps } = state.model;
   const learned = steps ? `, ${count(steps)} steps` : "";
-  byId("model").textContent = `${title} on ${engine}: ${count(parameters)} parameters${learned}`;
+  byId("model").textContent = `${title} on ${engine}: ${counted(state.model)}${learned}`;
   changed("model");
 }
 
@@ -56,6 +56,15 @@ const NOT_FINITE = "not finite";
 const isFiniteNumber = (x) => typeof x === "number" && Number.isFinite(x);
 
 export const count = (n) => n.toLocaleString("en-US");
+/** Write how many parameters there are, and integer weights, which training does not change. */
+export function counted({ parameters, integer_weights: whole = 0 }) {
+  const integers = whole ? [`${count(whole)} integer weights`] : [];
+  return [...(parameters || !whole ? [`${count(parameters)} parameters`] : []), ...integers].join(", ");
+}
+
+/** Write what a node computes, and in which numbers. */
+export const kindOf = ({ layer, form }, settings = "") => `${layer}${settings}${form ? `, ${form}` : ""}`;
+
 export const percent = (share) => isFiniteNumber(share) ? `${(100 * share).toFixed(share > 0.9995 || share < 0.0005 ? 2 : 1)} %` : NOT_FINITE;
 
 /** Write a number with a few digits, as people read it. */

@@ -152,17 +152,24 @@ function play() {
 }
 
 function paint() {
-  byId("play-step").value = frame;
+  const slider = byId("play-step");
+  slider.value = frame;
+  const frames = runs[0]?.found.frames ?? [];
+  const step = (frames[frame] ?? frames.at(-1))?.step;
+  if (step !== undefined) slider.setAttribute("aria-valuetext", `step ${step}`);
   [...byId("runs").children].forEach((card, i) => paintRun(card, runs[i].found));
 }
+
+/** A share in per cent, of which one point of a few hundred is not rounded away. */
+const share = (x) => `${Number((100 * x).toFixed(1))} %`;
 
 function paintRun(card, found) {
   const now = found.frames[Math.min(frame, found.frames.length - 1)];
   paintPlane(card.querySelector("canvas"), found, now);
-  const right = `${(100 * now.test.accuracy).toFixed(0)} % of new points right`;
+  const right = `${share(now.test.accuracy)} of new points right`;
   card.querySelector("canvas").ariaLabel = `The plane at step ${now.step}: ${right}`;
   card.querySelector(".play-now").textContent = `Step ${now.step}: loss ${number(now.train.loss, 4)} on its points, ${number(now.test.loss, 4)} on new ones; ${right}`
-    + (now.dead ? `; ${(100 * now.dead).toFixed(0)} % of the ReLUs are 0 everywhere` : "");
+    + (now.dead ? `; ${share(now.dead)} of the ReLUs are 0 everywhere` : "");
   const frames = found.frames.filter((one) => one.step <= now.step);
   const curve = (of) => frames.filter((one) => one[of].loss !== null).map((one) => [one.step, one[of].loss]);
   const every = found.losses.slice(0, now.step).map((loss, k) => [k + 1, loss]).filter(([, loss]) => loss !== null);

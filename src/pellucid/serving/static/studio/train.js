@@ -7,6 +7,7 @@ import { byId, count, make, number, options, percent, readModel, state } from ".
 import { bytes, onTheme, paintImage, paintLevels } from "./paint.js";
 import { source } from "./source.js";
 
+const MOST_KERNELS = 64;
 const form = byId("wish");
 let lanes = [];
 let built = null; // a network from Build
@@ -221,8 +222,10 @@ function showSnapshot(snapshot) {
 function kernelTiles(kernels) {
   if (!kernels) return [];
   const [height, width, channels, outs] = kernels.shape;
+  const parts = [channels > 1 && `input channel 0 of ${channels}`, outs > MOST_KERNELS && `the first ${MOST_KERNELS} of ${outs}`].filter(Boolean);
+  byId("kernels-title").textContent = ["Kernels of the first convolution", ...parts].join(", ");
   const levels = bytes(kernels.levels);
-  return Array.from({ length: Math.min(outs, 64) }, (_, o) => {
+  return Array.from({ length: Math.min(outs, MOST_KERNELS) }, (_, o) => {
     const canvas = make("canvas", { role: "img", ariaLabel: `Kernel ${o}` });
     canvas.setAttribute("role", "img");
     paintLevels(canvas, height, width, (i, j) => levels[((i * width + j) * channels) * outs + o]);

@@ -49,6 +49,7 @@ function passage(stop) {
   const { layer } = stop;
   if (layer === "MaxPool2D") return slope ? "the winner of the window gets all of it" : "it was not the winner";
   if (layer.startsWith("ReLU")) return slope ? "positive: it passes unchanged" : "cut: nothing passes";
+  if (layer === "FakeQuantize") return slope ? "within the range: it passes as if nothing were rounded" : "beyond the range: nothing passes";
   if (["Conv2D", "Dense"].includes(layer)) return "times the weight it was multiplied with";
   if (["Flatten", "Dropout", "Add"].includes(layer)) return "passes unchanged";
   return "times the local derivative";
@@ -80,10 +81,12 @@ function weightStep(found) {
   rows.push({ name: "Sum", cells: ["", "", weight.gradient], size: weight.gradient, mark: true });
   const map = weight.map ? [figure(`The products, by place; darkest = ${number(weight.map.largest, 4)}`,
     levelMap({ ...weight.map, levels: bytes(weight.map.levels) }, "The products by place"))] : [];
+  const isRounded = found.stops.some(({ node, steps }) => node === weight.places[0]?.node && steps.some(({ name }) => name === "s"));
+  const through = isRounded ? [" It is used rounded, and takes the rounded weight's gradient as its own (straight through)."] : [];
   const many = weight.count > 1 ? `was used at ${count(weight.count)} places, so its gradient is the sum of as many products` : "was used at one place, so its gradient is one product";
   return {
     title: "One weight's gradient",
-    say: sentence(`${named(weight.name, weight.at)} = `, weight.weight, ` ${many}, input × gradient: `, weight.gradient, "."),
+    say: sentence(`${named(weight.name, weight.at)} = `, weight.weight, ` ${many}, input × gradient: `, weight.gradient, ".", ...through),
     figures: [...map, bars("Largest products", ["at", "input", "gradient here", "product"], rows)],
   };
 }

@@ -10,6 +10,12 @@ const FEW = 8; // contributions that are shown one by one
 const size = (shape) => shape.reduce((a, b) => a * b, 1);
 const times = (shape) => shape.join("×");
 
+/** Of weights that are rounded: to the multiples of which number. */
+function rounding({ steps: lines }) {
+  const s = lines.find(({ name }) => name === "s");
+  return s ? [` The weights are rounded to multiples of s = ${signed(s.formula)} = `, s.value, ", as their integers will be."] : [];
+}
+
 /** The map of an element's channel, or the strip of its vector. */
 export function mapOf(map, words, at) {
   const decoded = { ...map, levels: bytes(map.levels) };
@@ -55,7 +61,7 @@ function convolution(found, stop) {
   return {
     title: `${stop.node}: a window slides over the map`,
     say: sentence(`At each place the kernel's ${height}×${width} weights${channels > 1 ? ` for each of ${channels} channels` : ""} are multiplied with what lies below, `
-      + `and the products${stop.window.has_bias ? " and the bias" : ""} are added up: ${named(stop.node, stop.at)} = `, stop.value, "."),
+      + `and the products${stop.window.has_bias ? " and the bias" : ""} are added up: ${named(stop.node, stop.at)} = `, stop.value, ".", ...rounding(stop)),
     figures: [slidingWindow(stop)],
   };
 }
@@ -72,17 +78,23 @@ function pool(found, stop) {
   };
 }
 
+/** Of a function of each element: what the title says of it, and the sentence. */
+function words({ layer, equation, is_zero: zeros, shape }) {
+  const cut = `${count(zeros)} of ${count(size(shape))} elements are 0 now, and `;
+  if (layer === "ReLU") return ["ReLU cuts what is negative", `Negative numbers become 0, the others stay: ${cut}`];
+  if (layer === "ReLU6") return ["ReLU6 cuts what is negative or above 6", `Negative numbers become 0, those above 6 become 6, the others stay: ${cut}`];
+  if (layer === "FakeQuantize") return ["numbers are rounded as integers will be", `Each element becomes the nearest number that eight bits stand for: ${equation}; `];
+  return [`${layer} bends the numbers`, `Each element by itself: ${equation}; `];
+}
+
 function activation(found, stop, before) {
   const [x] = stop.terms;
-  const isRelu = stop.layer.startsWith("ReLU");
-  const all = size(stop.shape);
   const maps = [figure(stop.node, mapOf(stop.map, `${stop.node} after ${stop.layer}`, stop.at))];
   if (before?.node === x.source) maps.unshift(figure(`${before.node}, before`, mapOf(before.map, `${before.node} before ${stop.layer}`, before.at)));
+  const [title, say] = words(stop);
   return {
-    title: `${stop.node}: ${isRelu ? "ReLU cuts what is negative" : `${stop.layer} bends the numbers`}`,
-    say: isRelu
-      ? sentence(`Negative numbers become 0, the others stay: ${count(stop.is_zero)} of ${count(all)} elements are 0 now, and `, x.x, x.x > 0 ? " stays " : " becomes ", stop.value, ".")
-      : sentence(`Each element by itself: ${stop.equation}; `, x.x, " becomes ", stop.value, "."),
+    title: `${stop.node}: ${title}`,
+    say: sentence(say, x.x, x.x === stop.value ? " stays " : " becomes ", stop.value, "."),
     figures: [make("div", { className: "walk-pair" }, ...maps)],
   };
 }
@@ -113,7 +125,7 @@ function dense(found, stop) {
   const unit = found.logits?.node === stop.node || found.output?.node === stop.node ? `, the score of ${found.names[stop.at.at(-1)] ?? stop.at.at(-1)},` : "";
   return {
     title: `${stop.node}: every number counts`,
-    say: sentence(`Each of ${count(stop.terms.length + stop.left_out.count)} numbers is multiplied with a weight of its own, and all products are added up: ${named(stop.node, stop.at)}${unit} is `, stop.value, "."),
+    say: sentence(`Each of ${count(stop.terms.length + stop.left_out.count)} numbers is multiplied with a weight of its own, and all products are added up: ${named(stop.node, stop.at)}${unit} is `, stop.value, ".", ...rounding(stop)),
     figures: [bars(`Largest contributions to ${named(stop.node, stop.at)}`, ["from", "x", "weight", "x · weight"], rows)],
   };
 }
