@@ -47,7 +47,7 @@ function row(node, i) {
   const isInput = node.layer === "Input";
   const made = make("tr", {},
     make("th", { scope: "row", textContent: node.name }),
-    make("td", { textContent: node.operation ? `${node.layer} ${node.operation.layer}` : node.layer }),
+    make("td", { textContent: node.operation ? `${node.layer} ${node.operation.operation}` : node.layer }),
     make("td", {}, ...fields),
     make("td", { className: "number" }), make("td", { className: "number" }), make("td", { className: "number" }),
     make("td", { className: "changes" },

@@ -33,11 +33,11 @@ export function draw(svg, lanes, { steps, most, unit, what, axis = "" }) {
   parts.push(element("text", { x: LEFT, y: HEIGHT - 5 }, "0"));
   parts.push(element("text", { x: WIDTH - RIGHT, y: HEIGHT - 5, "text-anchor": "end" }, `step ${steps}`));
   parts.push(element("text", { x: (LEFT + WIDTH - RIGHT) / 2, y: HEIGHT - 5, "text-anchor": "middle" }, "steps (updates of the weights)"));
-  if (axis) parts.push(element("text", { x: LEFT + 5, y: TOP + 12 }, axis));
   lanes.forEach(({ points, lane, kind = "" }, i) => {
     const line = points.map(([step, value]) => `${x(step).toFixed(1)},${y(value).toFixed(1)}`).join(" ");
     parts.push(element("polyline", { points: line, class: `lane-${lane ?? i} ${kind}`.trim() }));
   });
+  if (axis) parts.push(element("text", { x: LEFT + 5, y: TOP + 12, class: "axis-name" }, axis)); // above the curves
   svg.replaceChildren(...parts);
   const last = lanes.map(({ name, points }) => {
     const end = points.at(-1);
