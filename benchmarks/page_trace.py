@@ -13,9 +13,14 @@ CATEGORIES = (
     "toplevel",
     "v8",
 )
-_TASKS = ("RunTask", "ThreadControllerImpl::RunTask")
-_SCRIPT = ("FunctionCall", "EvaluateScript", "v8.evaluateModule", "RunMicrotasks")
-_FRAME = "BeginMainThreadFrame"
+_TASKS = ("RunTask",)
+_SCRIPT = (
+    "BlinkScheduler_PerformMicrotaskCheckpoint",
+    "EvaluateScript",
+    "FunctionCall",
+    "v8.evaluateModule",
+)
+_FRAME = "BeginCommitCompositorFrame"
 
 
 def read_trace(content: bytes) -> tuple[list[float], list[float]]:
