@@ -13,6 +13,7 @@ from pellucid.engines.compiled.codegen.cpu import target
 from pellucid.engines.compiled.kernels.conv.conv import Conv
 from pellucid.engines.compiled.kernels.conv.conv_input_grad import gradient_halo
 from pellucid.engines.compiled.kernels.conv.depthwise import (
+    TOGETHER,
     depthwise_fits,
     depthwise_forward,
     depthwise_grad_input,
@@ -92,6 +93,19 @@ def test_the_weights_derivative_is_added(sizes):
     own = np.arange(conv.x.channels)
     expected = maps.grad_weight(x, grad_y, conv)[:, :, own, own] + w
     assert distance(grad[:, :, 0, : conv.x.channels], expected) < 4e-6
+
+
+def test_sums_rest_between_rows_of_large_images():
+    x = laid(11, 40, 64, 16, ((1, 1), (1, 1)))
+    y = laid(11, 20, 64, 16, ((0, 0), (0, 0)))
+    conv = Conv(x, y, (3, 3), (1, 2), top_left=(1, 1), groups=64, has_bias=False)
+    assert 1 < TOGETHER // x.row < 11
+    image, w, _ = case(conv)
+    grad_y, grad = numbers((11, 20, 64), 3), memory_of(conv, w)
+    compiled(depthwise_grad_weight, conv)(put(x, image), put(y, grad_y), grad)
+    own = np.arange(64)
+    expected = maps.grad_weight(image, grad_y, conv)[:, :, own, own] + w
+    assert distance(grad[:, :, 0], expected) < 4e-6
 
 
 def test_other_groups_do_not_fit():

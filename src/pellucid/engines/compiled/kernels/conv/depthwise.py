@@ -7,6 +7,8 @@ loaded once. Weights are [kernel_h][kernel_w][1][channels] in all three kernels.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 from pellucid.engines.compiled.codegen import Builder, Pointer, Value, kernel
 from pellucid.engines.compiled.kernels.conv.conv import Conv
 from pellucid.engines.compiled.kernels.conv.conv_input_grad import Taps, taps_of_axis
@@ -15,6 +17,8 @@ from pellucid.engines.compiled.kernels.tile import Part, lanes_for, runs, split
 
 #: pixels of a row whose sums are made together
 PIXELS = 8
+#: numbers of x that pass all channels' sums of a weight gradient: 32 KiB
+TOGETHER = 8192
 
 
 def depthwise_fits(conv: Conv) -> bool:
@@ -115,15 +119,21 @@ def depthwise_grad_input(
 ) -> None:
     """grad_x[y, x, c] = or += Σ grad_y[i, j, c] · w[u, v, c] over y = i·s + u·d − top.
 
-    ``w`` are the weights as they are; grad_y has the halo of `gradient_halo`.
+    ``w`` are the weights as they are; grad_y has the halo of `gradient_halo`. Rows go
+    first, so that images are read and written as they lie.
     """
-    rows, columns = map(taps_of_axis, spec.axes)
-    lanes = lanes_for(b, spec.x.padded_channels)
-    with b.loop(spec.x.padded_channels, step=lanes) as c:
+    (rows, columns), m = map(taps_of_axis, spec.axes), spec.x
+    lanes, (sy, _) = lanes_for(b, m.padded_channels), spec.stride
+    most = max(down.pixels for down in rows)
+    with b.loop(most) as i:
         for down in rows:
-            for across in columns:
-                places = (grad_y + c, w + c, grad_x + c)
-                _grad_input_of(b, places, spec, (down, across))
+            from_ = grad_y + (i * spec.y.row + spec.y.at(down.shift, 0))
+            to = grad_x + (i * (sy * m.row) + m.at(down.remainder, 0))
+            guard = b.when(i < down.pixels) if down.pixels < most else nullcontext()
+            with guard, b.loop(m.padded_channels, step=lanes) as c:
+                for across in columns:
+                    places = from_ + c, w + c, to + c
+                    _grad_input_of(b, places, spec, (down, across))
 
 
 def _grad_input_of(
@@ -132,60 +142,66 @@ def _grad_input_of(
     spec: Conv,
     taps: tuple[Taps, Taps],
 ) -> None:
-    """Make the pixels that leave one pair of remainders by the stride."""
+    """Make a row's pixels that leave one pair of remainders by the stride."""
     (grad_y, w, grad_x), (down, across) = places, taps
-    m, g, (sy, sx) = spec.x, spec.y, spec.stride
+    m, g, sx = spec.x, spec.y, spec.stride[1]
     if spec.accumulate and not (down.count and across.count):
         return
     lanes = lanes_for(b, m.padded_channels)
-    source = grad_y + g.at(down.shift, across.shift)
-    target = grad_x + m.at(down.remainder, across.remainder)
-    with b.loop(down.pixels) as i:
-        py, px = source + i * g.row, target + i * (sy * m.row)
-        for p, length, times in runs(split(across.pixels, PIXELS)):
-            with b.loop(times) as k:
-                j = k * length + p
-                seen, to = (
-                    _Held(py + j * g.padded_channels, lanes),
-                    px + j * (sx * m.padded_channels),
-                )
-                sums = [
-                    to.vector(r * sx * m.padded_channels, lanes=lanes)
-                    if spec.accumulate
-                    else b.zeros(lanes)
-                    for r in range(length)
-                ]
-                weights = _Held(w, lanes)
-                for u in range(down.count):
-                    for v in range(across.count):
-                        row, column = down.first + u * down.step, across.first
-                        column += v * across.step
-                        weight = weights[
-                            (row * spec.kernel[1] + column) * g.padded_channels
-                        ]
-                        for r in range(length):
-                            at = (r - v * across.back) * g.padded_channels
-                            at -= u * down.back * g.row
-                            sums[r] = b.fma(seen[at], weight, sums[r])
-                for r, total in enumerate(sums):
-                    to.store(total, r * sx * m.padded_channels)
+    py = grad_y + across.shift * g.padded_channels
+    px = grad_x + across.remainder * m.padded_channels
+    for p, length, times in runs(split(across.pixels, PIXELS)):
+        with b.loop(times) as k:
+            j = k * length + p
+            seen, to = (
+                _Held(py + j * g.padded_channels, lanes),
+                px + j * (sx * m.padded_channels),
+            )
+            sums = [
+                to.vector(r * sx * m.padded_channels, lanes=lanes)
+                if spec.accumulate
+                else b.zeros(lanes)
+                for r in range(length)
+            ]
+            weights = _Held(w, lanes)
+            for u in range(down.count):
+                for v in range(across.count):
+                    row, column = down.first + u * down.step, across.first
+                    column += v * across.step
+                    weight = weights[
+                        (row * spec.kernel[1] + column) * g.padded_channels
+                    ]
+                    for r in range(length):
+                        at = (r - v * across.back) * g.padded_channels
+                        at -= u * down.back * g.row
+                        sums[r] = b.fma(seen[at], weight, sums[r])
+            for r, total in enumerate(sums):
+                to.store(total, r * sx * m.padded_channels)
 
 
 @kernel(x="f32*", grad_y="f32*", grad_weight="f32*")
 def depthwise_grad_weight(
     b: Builder, x: Pointer, grad_y: Pointer, grad_weight: Pointer, *, spec: Conv
 ) -> None:
-    """grad_weight[u, v] += Σ x[i·s + u·d − top, j·s + v·d − left] · grad_y[i, j]."""
+    """grad_weight[u, v] += Σ x[i·s + u·d − top, j·s + v·d − left] · grad_y[i, j].
+
+    Sums rest in grad_weight after some rows, so that images are read as they lie.
+    """
     m, g = spec.x, spec.y
     (kh, kw), lanes = spec.kernel, lanes_for(b, spec.y.padded_channels)
     x, grad_y = x + m.at(-spec.top_left[0], -spec.top_left[1]), grad_y + g.at(0, 0)
     taps = [(u, v) for u in range(kh) for v in range(kw)]
-    with b.loop(g.padded_channels, step=lanes) as c:
+    together = max(1, TOGETHER // (spec.stride[0] * m.row))
+    with (
+        b.loop(g.height, step=together) as begin,
+        b.loop(g.padded_channels, step=lanes) as c,
+    ):
+        end = b.smaller(begin + together, g.height)
         for first, count in split(len(taps), b.registers - 7):
             part = taps[first : first + count]
             to = [grad_weight + (u * kw + v) * g.padded_channels + c for u, v in part]
             sums = [b.var(p.vector(lanes=lanes)) for p in to]
-            with b.loop(g.height) as i:
+            with b.loop(end, start=begin) as i:
                 px = x + i * (spec.stride[0] * m.row) + c
                 py = grad_y + i * g.row + c
                 for p, length, times in runs(split(g.width, PIXELS // 2)):
