@@ -83,6 +83,7 @@ CASES = {
         layers.ReLU(),
         layers.BatchNorm(epsilon=1e-2),
     ],
+    "batch norm wide": [layers.Conv2D(100, kernel_size=1), layers.BatchNorm()],
     "batch norm features": [layers.Flatten(), layers.Dense(6), layers.BatchNorm()],
     "layer norm": [layers.Conv2D(21, kernel_size=1), layers.LayerNorm()],
     "layer norm features": [layers.Flatten(), layers.LayerNorm(), layers.Dense(2)],

@@ -2,9 +2,10 @@
 
 A chunk of images keeps for each channel its mean and the sum of squared distances
 from it. All kernels take some rows at a time, which stay in the first cache while all
-channels pass. Rows, and then chunks, are joined in order by Chan, Golub & LeVeque
-(1979), eq. 2.1, so that no large mean swallows a variance. Where an activation follows,
-its input is computed anew in the backward pass: that is sooner than reading its output.
+channels pass, and some vectors of channels side by side, as they lie in memory. Rows,
+and then chunks, are joined in order by Chan, Golub & LeVeque (1979), eq. 2.1, so that
+no large mean swallows a variance. Where an activation follows, its input is computed
+anew in the backward pass: that is sooner than reading its output.
 """
 
 from __future__ import annotations
@@ -114,6 +115,20 @@ def _channels(b: Builder, spec: NormForm | Run) -> Iterator[tuple[Number, int, N
     return sized_spans(b, count, spec.rest)
 
 
+def _side_by_side(b: Builder, spec: NormForm) -> Iterator[list[tuple[Value, int]]]:
+    """Yield (first channel, lanes) of some vectors at a time, by loops."""
+    most = 4 if b.registers > 16 else 2
+    for start, lanes, many in _channels(b, spec):
+        begin: Number = 0
+        if isinstance(many, Value):
+            with b.loop(many // most) as k:
+                first = k * (most * lanes) + start
+                yield [(first + v * lanes, lanes) for v in range(most)]
+            begin = many // most * most
+        with b.loop(many, start=begin) as k:
+            yield [(k * lanes + start, lanes)]
+
+
 def inverse_root(
     b: Builder, variance: Value, epsilon: float, c: Value, channels: Number
 ) -> Value:
@@ -140,24 +155,26 @@ def _rows_together(
         yield i, b.smaller(last, i + spec.together)
 
 
-def _sum_over(
+def _sums_over(
     b: Builder,
     place: Pointer,
     spec: NormForm,
-    vector: tuple[Value, int],
+    vectors: list[tuple[Value, int]],
     rows: Part,
-    term: Callable[[Value], Value],
-) -> Value:
-    """Return Σ term(x) over some rows' pixels for a vector of channels."""
-    c, lanes = vector
-    total = b.var(b.zeros(lanes))
+    term: Callable[[int, Value], Value],
+) -> list[Value]:
+    """Return Σ term(n, x) over some rows' pixels for the n-th vector of channels."""
+    totals = [b.var(b.zeros(lanes)) for _, lanes in vectors]
     with b.loop(rows[1], start=rows[0]) as i:
-        part = b.var(b.zeros(lanes))
-        row = place + (i * spec.x_row + spec.x_begin) + c
+        parts = [b.var(b.zeros(lanes)) for _, lanes in vectors]
+        row = place + (i * spec.x_row + spec.x_begin)
         with b.loop(spec.width) as j:
-            part.add(term((row + j * spec.channels).vector(lanes=lanes)))
-        total.add(part.get())
-    return total.get()
+            pixel = row + j * spec.channels
+            for n, (c, lanes) in enumerate(vectors):
+                parts[n].add(term(n, pixel.vector(c, lanes=lanes)))
+        for total, part in zip(totals, parts, strict=True):
+            total.add(part.get())
+    return [total.get() for total in totals]
 
 
 @sized(_statistics_form)
@@ -175,11 +192,9 @@ def norm_statistics(
         before = seen + b.to_float(b.i64(rows[0]) * spec.width)
         more = b.to_float((b.i64(rows[1]) - rows[0]) * spec.width)
         share = more / (before + more)
-        for start, lanes, many in _channels(b, spec):
-            with b.loop(many) as k:
-                c = k * lanes + start
-                image, numbers = (x, spec, (c, lanes), rows), more
-                _join_rows(b, image, partial, (numbers, share, before * share))
+        for vectors in _side_by_side(b, spec):
+            image = x, spec, vectors, rows
+            _join_rows(b, image, partial, (more, share, before * share))
     for start, lanes, many in _channels(b, spec):
         with b.loop(many) as k:
             partial.store(b.splat(seen + area, lanes), k * lanes + start)
@@ -187,25 +202,27 @@ def norm_statistics(
 
 def _join_rows(
     b: Builder,
-    image: tuple[Pointer, NormForm, tuple[Value, int], Part],
+    image: tuple[Pointer, NormForm, list[tuple[Value, int]], Part],
     partial: Pointer,
     weights: tuple[Value, Value, Value],
 ) -> None:
     """Join the mean and Σ (x − mean)² of some rows with those of the rows before."""
-    x, spec, (c, lanes), rows = image
-    numbers, share, weight = (b.splat(value, lanes) for value in weights)
-    here = _sum_over(b, x, spec, (c, lanes), rows, lambda v: v) / numbers
+    x, spec, vectors, rows = image
+    numbers, share, weight = (b.splat(value, vectors[0][1]) for value in weights)
+    sums = _sums_over(b, x, spec, vectors, rows, lambda _, v: v)
+    means = [total / numbers for total in sums]
 
-    def squared(v: Value) -> Value:
-        return (v - here) * (v - here)
+    def squared(n: int, v: Value) -> Value:
+        return (v - means[n]) * (v - means[n])
 
-    distance = _sum_over(b, x, spec, (c, lanes), rows, squared)
-    at = c + spec.channels
-    mean = partial.vector(at, lanes=lanes)
-    spread = partial.vector(at + spec.channels, lanes=lanes)
-    delta = here - mean
-    partial.store(b.fma(delta, share, mean), at)
-    partial.store(spread + distance + delta * delta * weight, at + spec.channels)
+    distances = _sums_over(b, x, spec, vectors, rows, squared)
+    for (c, lanes), here, distance in zip(vectors, means, distances, strict=True):
+        at = c + spec.channels
+        mean = partial.vector(at, lanes=lanes)
+        spread = partial.vector(at + spec.channels, lanes=lanes)
+        delta = here - mean
+        partial.store(b.fma(delta, share, mean), at)
+        partial.store(spread + distance + delta * delta * weight, at + spec.channels)
 
 
 @sized(_channels_form)
@@ -383,19 +400,17 @@ def _forward(
 ) -> None:
     (x, y, other), channels = images, spec.channels
     for first, last in _rows_together(b, spec, part):
-        for start, lanes, many in _channels(b, spec):
-            with b.loop(many) as k:
-                c = k * lanes + start
-                normal = Normal(b, places, c, lanes, channels)
-                with b.loop(last, start=first) as i, b.loop(spec.width) as j:
-                    at = i * spec.x_row + j * spec.x_column + spec.x_begin
+        for vectors in _side_by_side(b, spec):
+            normals = [Normal(b, places, *v, channels) for v in vectors]
+            with b.loop(last, start=first) as i, b.loop(spec.width) as j:
+                at = i * spec.x_row + j * spec.x_column + spec.x_begin
+                beside = i * spec.to_row + j * channels + spec.to_begin
+                to = i * spec.y_row + j * channels + spec.y_begin
+                for (c, lanes), normal in zip(vectors, normals, strict=True):
                     value = normal.output((x + at).vector(c, lanes=lanes))
                     if other is not None:
-                        at = i * spec.to_row + j * channels + spec.to_begin
-                        value = value + (other + at).vector(c, lanes=lanes)
-                    value = apply(b, spec.function, value)
-                    to = i * spec.y_row + j * channels + spec.y_begin
-                    (y + to).store(value, c)
+                        value = value + (other + beside).vector(c, lanes=lanes)
+                    (y + to).store(apply(b, spec.function, value), c)
 
 
 class Normal:
@@ -452,28 +467,38 @@ def norm_backward_sums(
     """
     channels, places = spec.channels, (statistics, scale, offset)
     for first, last in _rows_together(b, spec):
-        for start, lanes, many in _channels(b, spec):
-            with b.loop(many) as k:
-                c = k * lanes + start
-                normal = Normal(b, places, c, lanes, channels)
-                plain, along = b.var(b.zeros(lanes)), b.var(b.zeros(lanes))
-                with b.loop(last, start=first) as i:
-                    row = x + (i * spec.x_row + spec.x_begin)
-                    grads = grad_y + (i * spec.y_row + spec.y_begin)
-                    p, q = b.var(b.zeros(lanes)), b.var(b.zeros(lanes))
-                    with b.loop(spec.width) as j:
-                        value = (row + j * channels).vector(c, lanes=lanes)
-                        grad = (grads + j * channels).vector(c, lanes=lanes)
+        for vectors in _side_by_side(b, spec):
+            normals = [Normal(b, places, *v, channels) for v in vectors]
+            totals = [_Pair(b, lanes) for _, lanes in vectors]
+            with b.loop(last, start=first) as i:
+                row = x + (i * spec.x_row + spec.x_begin)
+                grads = grad_y + (i * spec.y_row + spec.y_begin)
+                parts = [_Pair(b, lanes) for _, lanes in vectors]
+                with b.loop(spec.width) as j:
+                    pixel = j * channels
+                    for (c, lanes), normal, part in zip(
+                        vectors, normals, parts, strict=True
+                    ):
+                        value = (row + pixel).vector(c, lanes=lanes)
+                        grad = (grads + pixel).vector(c, lanes=lanes)
                         grad = normal.through(spec.function, value, grad)
-                        p.add(grad)
-                        q.set(b.fma(grad, value - normal.mean, q.get()))
-                    plain.add(p.get())
-                    along.add(q.get())
-                total = sums.vector(c, lanes=lanes) + plain.get()
-                sums.store(total, c)
-                at = c + channels
-                total = sums.vector(at, lanes=lanes) + along.get() * normal.inverse
-                sums.store(total, at)
+                        part.plain.add(grad)
+                        along = b.fma(grad, value - normal.mean, part.along.get())
+                        part.along.set(along)
+                for total, part in zip(totals, parts, strict=True):
+                    total.plain.add(part.plain.get())
+                    total.along.add(part.along.get())
+            for (c, lanes), normal, total in zip(vectors, normals, totals, strict=True):
+                sums.store(sums.vector(c, lanes=lanes) + total.plain.get(), c)
+                at, along = c + channels, total.along.get() * normal.inverse
+                sums.store(sums.vector(at, lanes=lanes) + along, at)
+
+
+class _Pair:
+    """Σ grad_y and Σ grad_y · (x − mean) of a vector of channels."""
+
+    def __init__(self, b: Builder, lanes: int) -> None:
+        self.plain, self.along = b.var(b.zeros(lanes)), b.var(b.zeros(lanes))
 
 
 @sized(run_form)
@@ -547,26 +572,29 @@ def norm_backward(
     """grad_x = or += scale / σ · (grad_y − Σ grad_y / n − x̂ · Σ (grad_y · x̂) / n)."""
     channels, places = spec.channels, (statistics, scale, offset)
     for first, last in _rows_together(b, spec):
-        for start, lanes, many in _channels(b, spec):
-            with b.loop(many) as k:
-                c = k * lanes + start
-                normal = Normal(b, places, c, lanes, channels)
-                n = b.splat(numbers, lanes)
-                shift = stretch = b.zeros(lanes)
+        for vectors in _side_by_side(b, spec):
+            normals = [Normal(b, places, *v, channels) for v in vectors]
+            moves = list[tuple[Value, Value]]()
+            for (c, lanes), normal in zip(vectors, normals, strict=True):
                 if spec.uses_batch:
+                    n = b.splat(numbers, lanes)
                     shift = totals.vector(c, lanes=lanes) / n
                     stretch = totals.vector(c + channels, lanes=lanes) / n
-                    stretch = stretch * normal.inverse
-                with b.loop(last, start=first) as i, b.loop(spec.width) as j:
-                    row = i * spec.y_row + j * channels + spec.y_begin
+                    moves.append((shift, stretch * normal.inverse))
+            with b.loop(last, start=first) as i, b.loop(spec.width) as j:
+                row = i * spec.y_row + j * channels + spec.y_begin
+                at = i * spec.x_row + j * channels + spec.x_begin
+                place = i * spec.to_row + j * channels + spec.to_begin
+                for v, ((c, lanes), normal) in enumerate(
+                    zip(vectors, normals, strict=True)
+                ):
                     grad = (grad_y + row).vector(c, lanes=lanes)
-                    at = i * spec.x_row + j * channels + spec.x_begin
                     value = (x + at).vector(c, lanes=lanes)
                     grad = normal.through(spec.function, value, grad)
                     if spec.uses_batch:
+                        shift, stretch = moves[v]
                         grad = grad - shift - (value - normal.mean) * stretch
                     grad = grad * normal.slope
-                    place = i * spec.to_row + j * channels + spec.to_begin
                     if spec.accumulate:
                         grad = grad + (grad_x + place).vector(c, lanes=lanes)
                     (grad_x + place).store(grad, c)
