@@ -184,8 +184,10 @@ def forward(
     if low.options.winograd and winograd_fits(spec):
         # Where a ReLU follows, rounding may put an output on the other side of 0 and
         # move a whole derivative: training goes forward by the smaller, more exact
-        # tiles. The way back has no such corners and takes what costs least.
-        edge: Literal[0, 2] = 2 if low.purpose.goes_back else 0
+        # tiles. Behind batch norm the corner is at no exact zero, and the way back has
+        # none: they take what costs least.
+        is_exact = low.purpose.goes_back and _has_corners(low, node)
+        edge: Literal[0, 2] = 2 if is_exact else 0
         fast = Winograd(spec, pooled=False, y=y.map, edge=edge)
         add_winograd(
             low, node, fast, (BufferRef(x.buffer), bias, BufferRef(y.buffer)), what=what
