@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import pellucid as pl
+from pellucid.engines.compiled.codegen.cpu import target
 from pellucid.engines.compiled.lowering import early_updates, late_preparations
 
 
@@ -77,6 +78,51 @@ def test_gradients_are_those_of_numpy(small_is_large):
     ]
     for name, gradient in found[1][1].items():
         np.testing.assert_allclose(found[0][1][name], gradient, atol=2e-5, err_msg=name)
+
+
+def small_maps(side: int, channels: int) -> pl.Network:
+    """Return a network of small maps, whose weights' gradients are tasks."""
+    x = image = pl.Input(side, side, 3)
+    x = pl.ReLU()(pl.Conv2D(channels, 1)(x))
+    for _ in range(2):
+        x = pl.ReLU()(pl.BatchNorm()(pl.Conv2D(channels, 3, padding=1)(x)))
+    y = pl.Dense(3, name="scores")(pl.GlobalAvgPool2D()(x))
+    return pl.Network(inputs=image, outputs=y)
+
+
+@pytest.mark.parametrize(
+    ("side", "channels", "kernel"),
+    [
+        (2, 48, "conv_tiny_grad_weight"),
+        pytest.param(
+            4,
+            256,
+            "images_amx_grad_inputs",
+            marks=pytest.mark.skipif(
+                not target().has_amx, reason="a processor without AMX"
+            ),
+        ),
+    ],
+)
+def test_tasks_make_gradients_over_all_images(small_is_large, side, channels, kernel):
+    network, count = small_maps(side, channels), 35
+    draws = np.random.default_rng(1)
+    shape = count, side, side, 3
+    images, labels = draws.standard_normal(shape).astype(np.float32), np.arange(count)
+    models = [
+        pl.Model(network, engine=engine, loss="cross_entropy", optimizer=pl.SGD(0.1))
+        for engine in (pl.engines.compiled(threads=2), "numpy")
+    ]
+    found, wanted = (model.gradients(images, labels % 3)[1] for model in models)
+    for name, gradient in wanted.items():
+        np.testing.assert_allclose(found[name], gradient, atol=2e-5, err_msg=name)
+    tasks = [t for phase in models[0].plan.low.phases for t in phase.tasks]
+    made = [task for task in tasks if task.steps[0].kernel.name == kernel]
+    assert len(made) == 2
+    for model in models:
+        model.train_step(images[:7], labels[:7] % 3)
+    for name, weight in models[1].weights.items():
+        np.testing.assert_allclose(models[0].weights[name], weight, atol=2e-5)
 
 
 def test_weights_behind_no_loss_only_decay(request):

@@ -74,6 +74,27 @@ def sum_grads(spec: Images, x, grad):
     return out
 
 
+def sum_grads_by_tasks(spec: Images, x, grad):
+    """Return the same made by tasks for some inputs each, after others cut images."""
+    cut, out = gradients.Cut(spec, 2), aligned(spec.conv.weight_shape)
+    groups, size = -(-len(x) // gradients.GROUP), gradients.block_scratch_size()
+    operands = aligned((groups * gradients.GROUP * cut.next,))
+    scratch, made = (
+        aligned((size,)),
+        aligned((*spec.conv.kernel, kernels.BLOCK, out.shape[-1])),
+    )
+    operands[:] = scratch[:] = np.nan
+    for task in range(2):
+        compiled(gradients.images_amx_cut, cut)(
+            x, grad, operands, scratch, task, len(x)
+        )
+    call = compiled(gradients.images_amx_grad_inputs, cut)
+    for block in range(spec.conv.rows // kernels.BLOCK):
+        call(x, grad, operands, made, scratch, block, len(x))
+        out[:, :, block * kernels.BLOCK : (block + 1) * kernels.BLOCK] = made
+    return out
+
+
 def patches(image, conv: Conv):
     """Return what each output sees: (height, width, kernel_h, kernel_w, channels)."""
     (kh, kw), (top, left), y = conv.kernel, conv.top_left, conv.y
@@ -115,6 +136,7 @@ def test_gradients_are_the_sums_of_the_definition(shape, count):
     seen = np.array([patches(image, conv) for image in images])
     wanted = np.einsum("nijuvc,nijo->uvco", seen, grads)
     assert distance(out, wanted) < 5e-6
+    assert distance(sum_grads_by_tasks(spec, x, grad), wanted) < 5e-6
     w, memory, _ = weights_of(conv)
     ends = tuple(k - 1 - p for k, p in zip(conv.kernel, conv.top_left, strict=True))
     mirror = Conv(conv.y, conv.x, conv.kernel, top_left=ends, has_bias=False)
@@ -139,9 +161,10 @@ def test_what_is_not_finite_stays_with_the_windows_that_see_it(bad):
     _, memory, bias = weights_of(conv)
     _, y = images_of(conv.y, spec.y_next, 3, 3)
     out = sum_grads(spec, x, y)
-    assert np.isfinite(np.delete(out, 5, axis=2)).all()
-    assert np.isfinite(out[0, 0]).all()  # no output sees it by this tap
-    assert not np.isfinite(out[1, 1, 5]).any()
+    for made in (out, sum_grads_by_tasks(spec, x, y)):
+        assert np.isfinite(np.delete(made, 5, axis=2)).all()
+        assert np.isfinite(made[0, 0]).all()  # no output sees it by this tap
+        assert not np.isfinite(made[1, 1, 5]).any()
     run(spec, x, memory, bias, y)
     for n, row in enumerate(y):
         made = get(conv.y, row[: conv.y.size])

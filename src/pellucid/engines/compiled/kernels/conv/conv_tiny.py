@@ -41,6 +41,7 @@ class Tiny:
     """A convolution of images that lie ``x_next`` and ``y_next`` elements apart.
 
     ``is_gradient`` says that x is made from y: the gradient with respect to the input.
+    ``inputs`` is how many inputs' weights get their gradient in one call; 0: all.
     """
 
     conv: Conv
@@ -49,6 +50,7 @@ class Tiny:
     x_next: int
     y_next: int
     is_gradient: bool = False
+    inputs: int = 0
 
     @property
     def maps(self) -> tuple[ImageLayout, ImageLayout]:
@@ -275,6 +277,7 @@ def conv_tiny_grad_weight(
     """
     conv, lanes = spec.conv, spec.lanes
     m, g, (kh, kw), (sy, sx) = conv.x, conv.y, conv.kernel, conv.stride
+    channels, apart = spec.inputs or m.channels, spec.inputs or conv.rows
     x, grad_y = x + m.at(0, 0), grad_y + g.at(0, 0)
     down, across = conv.axes
     out = g.padded_channels
@@ -286,8 +289,8 @@ def conv_tiny_grad_weight(
             top, left = i * sy + u - down.pad, j * sx + v - across.pad
             px = x + (top * m.row + left * m.padded_channels)
             py = grad_y + (i * g.row + j * out + o)
-            to = grad_weight + ((u * kw + v) * (conv.rows * out) + o)
-            for c, length in part_runs(b, split(m.channels, most), None):
+            to = grad_weight + ((u * kw + v) * (apart * out) + o)
+            for c, length in part_runs(b, split(channels, most), None):
                 sums = tile(
                     b,
                     px + c,

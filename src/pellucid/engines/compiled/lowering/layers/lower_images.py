@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import prod
 
 from pellucid.engines.compiled.kernels.amx import images_amx as kernels
 from pellucid.engines.compiled.kernels.amx import images_amx_grad
-from pellucid.engines.compiled.kernels.amx.images_amx import Images
+from pellucid.engines.compiled.kernels.amx.images_amx import BLOCK, Images
 from pellucid.engines.compiled.kernels.conv.conv import Conv
 from pellucid.engines.compiled.lowering.context import LoweringContext
 from pellucid.engines.compiled.lowering.layers import lower_packed
-from pellucid.engines.compiled.program.program_ir import BufferRef, Number, Value
+from pellucid.engines.compiled.program.program_ir import (
+    BufferRef,
+    KernelCall,
+    Number,
+    Task,
+    Value,
+)
 from pellucid.network.node import Node
 
 _WHY = "images are rows, on AMX"
+#: inputs from which tasks make some of their weights' gradient over all images each
+MANY = 256
+#: tasks that cut images
+CUTTING = 8
 
 
 def pays(low: LoweringContext, spec: Conv) -> bool:
@@ -64,6 +75,9 @@ def weight_grad(
     """Add the step of the weights' gradient, from x and grad_y."""
     x, grad = pair
     many = _images(spec, pair)
+    if spec.rows >= MANY and low.early.makes(low.parameter(node, "weight")):
+        _weight_grad_by_tasks(low, node, many, pair)
+        return
     low.joins_images = True
     low.step(
         images_amx_grad.images_amx_grad,
@@ -79,6 +93,37 @@ def weight_grad(
         why=_WHY,
         multiply_adds=spec.multiply_adds,
     )
+
+
+def _weight_grad_by_tasks(
+    low: LoweringContext, node: Node, many: Images, pair: tuple[Value, Value]
+) -> None:
+    """Let all images be cut, and tasks make 32 inputs' weights' gradient each."""
+    spec, conv = images_amx_grad.Cut(many, CUTTING), many.conv
+    images = [BufferRef(value.buffer, is_first=True) for value in pair]
+    cut = BufferRef(low.early.operands(spec.next, images_amx_grad.GROUP), is_first=True)
+    scratch = BufferRef(low.workspace(images_amx_grad.block_scratch_size()))
+    numbers = Number("block"), Number("count")
+    before = KernelCall(
+        images_amx_grad.images_amx_cut,
+        spec,
+        (*images, cut, scratch, *numbers),
+        "task",
+        node.name,
+    )
+    made = KernelCall(
+        images_amx_grad.images_amx_grad_inputs,
+        spec,
+        (*images, cut, BufferRef(low.joined_rows), scratch, *numbers),
+        "task",
+        node.name,
+        "some inputs over all images, on AMX",
+    )
+    blocks = conv.rows // BLOCK
+    made.multiply_adds = conv.multiply_adds // blocks
+    shape = prod(conv.kernel), BLOCK * conv.y.padded_channels, blocks
+    parameter = low.parameter(node, "weight")
+    low.early.make(parameter, made, shape, Task([before], CUTTING))
 
 
 def _images(spec: Conv, pair: tuple[Value, Value]) -> Images:

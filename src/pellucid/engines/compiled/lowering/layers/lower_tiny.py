@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from math import prod
+
 from pellucid.engines.compiled.kernels.conv import conv_tiny as kernels
 from pellucid.engines.compiled.kernels.conv.conv import Conv
 from pellucid.engines.compiled.kernels.conv.conv_tiny import Tiny
 from pellucid.engines.compiled.lowering.context import LoweringContext
 from pellucid.engines.compiled.lowering.layers import lower_amx, lower_packed
-from pellucid.engines.compiled.program.program_ir import BufferRef, Number, Value
+from pellucid.engines.compiled.program.program_ir import (
+    BufferRef,
+    KernelCall,
+    Number,
+    Value,
+)
 from pellucid.network.node import Node
 
 _WHY = "taps inside the image, images joined"
+#: numbers of a weight's gradient for one tap that a task makes at most
+TASK_FLOATS = 16 * 1024
 
 
 def pays(low: LoweringContext, spec: Conv) -> bool:
@@ -53,10 +63,30 @@ def weight_grad(
 ) -> None:
     """Add the step of the weights' gradient, from x and grad_y."""
     x, grad = pair
+    tiny, parameter = _tiny(low, spec, pair), low.parameter(node, "weight")
+    inputs = _inputs_of_task(spec)
+    if inputs and low.early.makes(parameter):
+        step = KernelCall(
+            kernels.conv_tiny_grad_weight,
+            replace(tiny, inputs=inputs),
+            (
+                BufferRef(x.buffer, per_block=inputs, is_first=True),
+                BufferRef(grad.buffer, is_first=True),
+                BufferRef(low.joined_rows),
+                Number("count"),
+            ),
+            "task",
+            node.name,
+            "taps inside the image, some inputs over all images",
+        )
+        step.multiply_adds = spec.multiply_adds * inputs // spec.rows
+        size = inputs * spec.y.padded_channels
+        low.early.make(parameter, step, (prod(spec.kernel), size, spec.rows // inputs))
+        return
     low.joins_images = True
     low.step(
         kernels.conv_tiny_grad_weight,
-        _tiny(low, spec, pair),
+        tiny,
         x,
         grad,
         low.chunk_grad(node, "weight"),
@@ -67,6 +97,14 @@ def weight_grad(
         why=_WHY,
         multiply_adds=spec.multiply_adds,
     )
+
+
+def _inputs_of_task(spec: Conv) -> int:
+    """Return how many inputs' weights a task takes: as many to each; 0: it can't be."""
+    if spec.x.channels != spec.rows:
+        return 0
+    most = max(1, TASK_FLOATS // spec.y.padded_channels)
+    return max(n for n in range(1, min(most, spec.rows) + 1) if spec.rows % n == 0)
 
 
 def _tiny(
