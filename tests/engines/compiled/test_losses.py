@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import pellucid as pl
 from pellucid.errors import DataError
 from pellucid.network import Network, layers
 from pellucid.network.expression import math as pm
@@ -146,3 +147,18 @@ def test_a_wrong_number_of_labels_is_refused(twins):
     pair = twins(features(3), loss=CrossEntropy())
     with pytest.raises(DataError, match="cross_entropy: labels must have shape"):
         pair.fast.gradients(pair.images(4), np.zeros(3, int))
+
+
+def test_labels_that_are_a_part_of_an_array_are_read_as_such() -> None:
+    network = pl.Sequential(pl.Input(4), pl.Dense(3))
+    rng = np.random.default_rng(0)
+    whole = rng.standard_normal((8, 5)).astype(np.float32)
+    images = rng.standard_normal((8, 4)).astype(np.float32)
+    model = pl.Model(network, engine="compiled", loss="huber", seed=0)
+    found, wanted = (
+        model.gradients(images, labels)
+        for labels in (whole[:, 1:4], whole[:, 1:4].copy())
+    )
+    assert found[0] == wanted[0]
+    for name, gradient in wanted[1].items():
+        np.testing.assert_array_equal(found[1][name], gradient)

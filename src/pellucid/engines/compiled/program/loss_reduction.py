@@ -105,7 +105,8 @@ class LossReductions:
             return {}
         if isinstance(loss, FormulaLoss):
             checked = loss.check_labels(labels, shape)
-            return {"targets": loss.arrange_labels(checked, shape, np.float32)}
+            arranged = loss.arrange_labels(checked, shape, np.float32)
+            return {"targets": np.ascontiguousarray(arranged)}
         if isinstance(loss, CrossEntropy) and labels.shape == shape[:-1]:
             if labels.dtype.kind in "iu":
                 tally.classes[...] = labels
