@@ -236,7 +236,7 @@ REFUSED = {
     ),
     "an augmentation of words": (
         ["train", *TINY, "--augment", "rotate=far"],
-        "augment must hold numbers",
+        "Augment: rotate must lie in 0 … 180 degrees; got rotate='far'.",
     ),
     "an unknown average": (
         ["train", *TINY, "--average", "mean"],

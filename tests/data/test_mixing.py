@@ -104,5 +104,5 @@ def test_labels_of_pixels_move_but_are_not_mixed() -> None:
     small = Batches(
         Dataset(images, masks[:, :4]), batch_size=8, seed=1, augment=pl.Augment(crop=1)
     )
-    with pytest.raises(pl.DataError, match="mask must have its picture's size"):
+    with pytest.raises(pl.DataError, match="must have one mask of its size"):
         list(small.epoch(0))

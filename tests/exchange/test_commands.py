@@ -178,18 +178,6 @@ def test_export_ignores_no_option(saved, options, rule, capsys):
     assert not Path("new").exists()
 
 
-@pytest.mark.parametrize("name", ["c", "native", "wasm"])
-def test_int8_of_several_inputs_is_refused_in_one_sentence(name, tmp_path, capsys):
-    left, right = pl.Input(3, name="left"), pl.Input(3, name="right")
-    network = pl.Network(inputs=[left, right], outputs=pl.Add()(left, right))
-    pl.Model(network, engine="numpy").save(tmp_path / "two.pellucid")
-    np.savez(tmp_path / "two.npz", left=np.ones((8, 3)), right=np.ones((8, 3)))
-    given = ("--to", name, "--int8", "--data", str(tmp_path / "two.npz"))
-    assert called("export", str(tmp_path / "two.pellucid"), *given) == 2
-    said = f"export: {name}_int8: the network must have one input; got 2: left, right."
-    assert said in capsys.readouterr().err
-
-
 def test_export_refuses_formats_that_write_the_same_file(saved, capsys):
     assert called("export", "small.pellucid", "--to", "c,native", "--out", "both") == 2
     error = capsys.readouterr().err

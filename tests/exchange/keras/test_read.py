@@ -140,7 +140,6 @@ def changed(path, change):
         (1, {"activation": "hard_tanh"}, "must have an activation among"),
         (1, {"dtype": "mixed_float16"}, "must compute in float32"),
         (1, {"filters": 2, "padding": "causal"}, "padding must be"),
-        (2, {"threshold": 1.0}, "ReLU 'conv2d_relu' must have threshold=0"),
     ],
 )
 def test_settings_that_no_layer_has_are_refused(
