@@ -5,7 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from pellucid.errors import DataError, NetworkError, PellucidError
+from pellucid.errors import (
+    DataError,
+    NetworkError,
+    PellucidError,
+    UnsupportedLayerError,
+    UnsupportedObjectiveError,
+)
+
+#: what no second try of the same request would mend
+_OF_THE_REQUEST = (
+    DataError,
+    NetworkError,
+    UnsupportedLayerError,
+    UnsupportedObjectiveError,
+)
 
 
 class RequestError(PellucidError):
@@ -32,12 +46,13 @@ class RequestError(PellucidError):
 def status_of(error: PellucidError) -> int:
     """Return the HTTP status for one of the library's errors.
 
-    What came with the request is at fault (400) where data or a network is wrong;
-    elsewhere what the server stands on (503): a run that is gone, an engine.
+    What was asked is at fault (400) where data or a network is wrong, or where the
+    network cannot do it, as an integer network has no gradients; elsewhere what the
+    server stands on (503): a run that is gone, an engine that fails.
     """
     if isinstance(error, RequestError):
         return error.status
-    return 400 if isinstance(error, DataError | NetworkError) else 503
+    return 400 if isinstance(error, _OF_THE_REQUEST) else 503
 
 
 @contextmanager
