@@ -198,6 +198,7 @@ def test_split_gives_slices_that_make_up_the_axis() -> None:
         (lambda: pl.Reshape((-1, -1)), "one of them -1 at most"),
         (lambda: pl.Reshape((3, -1)).output_shape((4,)), "as many elements"),
         (lambda: pl.Permute((0, 2)), r"axes must hold 0 … 1, each once"),
+        (lambda: pl.Permute(2), "axes must hold all axes from 0 on, each once"),
         (lambda: pl.Permute((1, 0)).output_shape((4,)), "as many as the input has"),
         (lambda: pl.Crop2D("same"), "cropping must be an int of at least 0"),
         (lambda: pl.Crop2D(2).output_shape((4, 5, 1)), "leave at least one pixel"),

@@ -306,8 +306,9 @@ class Permute(Rearrangement):
     def __post_init__(self) -> None:
         axes = _tuple(tuple(self.axes) if isinstance(self.axes, list) else self.axes)
         if not all(map(is_int, axes)) or sorted(axes) != list(range(len(axes))):
+            known = f"0 … {len(axes) - 1}" if len(axes) > 1 else "all axes from 0 on"
             raise NetworkError(
-                f"{self.who}: axes must hold 0 … {max(len(axes) - 1, 0)}, each once; "
+                f"{self.who}: axes must hold {known}, each once; "
                 f"got axes={self.axes!r}."
             )
         object.__setattr__(self, "axes", tuple(int(axis) for axis in axes))
