@@ -38,6 +38,15 @@ from pellucid.engines.protocol import Array, Arrays
 from pellucid.errors import ShapeError
 from pellucid.network import Network
 
+#: what programs compute, in the line that says what is being compiled
+SPOKEN = {
+    "predict": "the prediction",
+    "activations": "all activations",
+    "train": "the training step",
+    "vjp": "the gradients",
+    "halves": "the forward and backward pass",
+    "update": "the update of the weights",
+}
 #: bytes that chunks' own derivatives may take together
 CHUNK_BYTES = 256 << 20
 #: numbers of an image up to which it is copied to where it is predicted
@@ -96,7 +105,7 @@ class SessionPrograms(SessionWeights):
                 options=self._options,
                 purpose=purpose,
             )
-            name = f"{purpose.kind} of '{self._network.name}'"
+            name = f"{SPOKEN[purpose.kind]} of '{self._network.name}'"
             program = Program(low, self._pool, name=name)
             for buffer in low.buffers:
                 if buffer.scope == "session":
