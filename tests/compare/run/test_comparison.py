@@ -117,7 +117,9 @@ def test_quick_ends_in_time_and_the_same_request_goes_on(log, tmp_path, monkeypa
     assert states["slow", "numpy"] == states["slow", "compiled"] == "not yet"
     cell = results.get("slow", "numpy")
     assert cell is not None
-    assert cell.reason == "--quick ends after 4 s; the same command goes on."
+    assert cell.reason == (
+        "--quick stops after 4 s; run the same command again to continue."
+    )
     monkeypatch.undo()
     monkeypatch.setenv("PELLUCID_ROWS", str(log.parent / "rows"))
     monkeypatch.setenv("PELLUCID_LOG", str(log))

@@ -71,7 +71,10 @@ def compare(
             budget_s=QUICK_S if request.is_quick else None,
         )
         runner.run(to_do)
-        record.leave(f"--quick ends after {QUICK_S:.0f} s; the same command goes on.")
+        record.leave(
+            f"--quick stops after {QUICK_S:.0f} s; run the same command again to "
+            "continue."
+        )
     finally:
         record.finish()
     return record.results
