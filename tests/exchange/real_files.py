@@ -189,7 +189,7 @@ def serve() -> None:
 
 
 def say(what: str, state: str, error: float | None, remark: str) -> None:
-    """Print what came of one."""
+    """Print the result of one file."""
     shown = "" if error is None else f"{error:.1e}"
     print(f"{what}: {state} {shown} {remark}"[:400], flush=True)
 

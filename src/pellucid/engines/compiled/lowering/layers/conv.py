@@ -182,10 +182,10 @@ def forward(
         lower_tiny.forward(low, node, spec, (x, w, bias, y), what)
         return
     if low.options.winograd and winograd_fits(spec):
-        # Where a ReLU follows, rounding may put an output on the other side of 0 and
-        # move a whole derivative: training goes forward by the smaller, more exact
-        # tiles. Behind batch norm the corner is at no exact zero, and the way back has
-        # none: they take what costs least.
+        # Where a ReLU follows, rounding may move an output across 0 and change a whole
+        # derivative: training goes forward by the smaller, more exact tiles. With batch
+        # norm between them an output of exactly 0 is not where the ReLU bends, and the
+        # backward pass has no such point: these use what costs least.
         is_exact = low.purpose.goes_back and _has_corners(low, node)
         edge: Literal[0, 2] = 2 if is_exact else 0
         fast = Winograd(spec, pooled=False, y=y.map, edge=edge)
